@@ -1,0 +1,60 @@
+"""Owns the waiting of a process: to absolute deadlines, in slices, with a pipe that signals can wake it by.
+
+What is due, and what is done then, is left to the caller.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from types import FrameType
+
+from fleetgen.cadence.clock import Clock
+from fleetgen.domain.records import SECOND
+
+SLICE = SECOND
+"""The longest wait, in microseconds, between two looks at the world."""
+
+
+class WakeUp:
+    """A pipe that ends a wait. Signal handlers write to it through the interpreter and only set flags themselves."""
+
+    def __init__(self) -> None:
+        self.reader, self._writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self._writer, False)
+        self.stopping = False
+
+    def on_signals(self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
+        """Let these signals ask for a stop."""
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in signals:
+            signal.signal(number, self._stop)
+
+    def stop_asked(self) -> bool:
+        """Whether a stop was asked for."""
+        return self.stopping
+
+    def drain(self) -> None:
+        """Forget what woke the last wait."""
+        try:
+            while os.read(self.reader, 512):
+                pass
+        except BlockingIOError:
+            return
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+
+def run(clock: Clock, wake_up: WakeUp, turn: Callable[[], int], look: Callable[[], None]) -> None:
+    """Take turns until a stop is asked for.
+
+    ``turn`` does what is due and returns the instant of the next deadline (at or before now: at once); ``look`` is
+    called before each turn. Deadlines are absolute, so that lateness never adds up.
+    """
+    while not wake_up.stopping:
+        look()
+        deadline = turn()
+        now = clock.now()
+        if deadline > now and not wake_up.stopping and clock.wait_until(min(deadline, now + SLICE), wake_up.reader):
+            wake_up.drain()

@@ -1,0 +1,106 @@
+"""Owns the commands about the configuration: config, mode, init."""
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+import tomli_w
+
+from fleetgen.cli.output import with_config
+from fleetgen.config.editing import set_mode, write_config
+from fleetgen.config.loading import load, parse
+from fleetgen.config.presets import CONFIG_FILE, SCHEMA_FILE, json_schema, preset_names, preset_text, shipped
+from fleetgen.errors import CannotCreate
+from fleetgen.storage.files import cannot_create
+
+
+@click.group
+def config() -> None:
+    """Check, show and choose the configuration."""
+
+
+@config.command
+@with_config
+def check(config_file: Path) -> None:
+    """Check the configuration; name every fault at once."""
+    loaded = load(config_file)
+    click.echo(f"{loaded.file} is valid: {loaded.config.mode} mode.")
+
+
+@config.command
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of TOML.")
+@with_config
+def show(as_json: bool, config_file: Path) -> None:
+    """Print the configuration with every default filled in."""
+    values = load(config_file).config.model_dump(mode="json", exclude_none=True)
+    click.echo(json.dumps(values, indent=2) if as_json else tomli_w.dumps(values), nl=as_json)
+
+
+@config.command
+@with_config
+def schema(config_file: Path) -> None:
+    """Print the JSON Schema that editors complete and check the file by."""
+    click.echo(json_schema(), nl=False)
+
+
+@config.command
+@with_config
+def presets(config_file: Path) -> None:
+    """List the presets."""
+    for name in preset_names():
+        title = next(line for line in preset_text(name).splitlines() if line.startswith("# "))
+        click.echo(f"{name:<14} {title[2:]}")
+
+
+@config.command
+@click.argument("name")
+@with_config
+def use(name: str, config_file: Path) -> None:
+    """Replace the configuration by a preset; the file that was there is kept as .bak."""
+    text = preset_text(name).replace("../generator.schema.json", f"./{SCHEMA_FILE}")
+    parse(text, config_file)
+    kept = ""
+    if config_file.exists():
+        backup = config_file.with_name(config_file.name + ".bak")
+        shutil.copyfile(config_file, backup)
+        kept = f" The file that was there is kept as {backup}."
+    write_config(config_file, text)
+    click.echo(f"{config_file} is now the preset {name}.{kept} A running set follows when it is started again.")
+
+
+@click.command
+@click.argument("mode", required=False, type=click.Choice(["emulated", "production"]))
+@with_config
+def mode(mode: str | None, config_file: Path) -> None:
+    """Show the mode, or set it by editing that one line."""
+    if mode is None:
+        click.echo(load(config_file).config.mode)
+        return
+    before = set_mode(config_file, mode)
+    if before == mode:
+        click.echo(f"The mode is already {mode}.")
+    else:
+        click.echo(f"The mode is now {mode}; it was {before}. A running set follows when it is started again.")
+
+
+@click.command
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--preset", default="emulated", show_default=True, help="The preset to begin with.")
+def init(directory: Path, preset: str) -> None:
+    """Make DIRECTORY a place for a set of its own: etc/ with a configuration, the presets and the schema."""
+    etc = directory / "etc"
+    target = etc / CONFIG_FILE
+    if target.exists():
+        raise CannotCreate(f"{target} exists already: nothing was changed.")
+    text = preset_text(preset).replace("../generator.schema.json", f"./{SCHEMA_FILE}")
+    if preset == "emulated":
+        text = (shipped() / CONFIG_FILE).read_text()
+    try:
+        etc.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(shipped() / "presets", etc / "presets", dirs_exist_ok=True)
+        (etc / SCHEMA_FILE).write_text(json_schema())
+    except OSError as fault:
+        raise cannot_create(etc, fault) from fault
+    write_config(target, text)
+    click.echo(f"{target} is ready. Start the set with:\n\n  fleetgen up --config {target}\n")

@@ -1,0 +1,155 @@
+"""Owns the commands about data: generate, replay, verify, schema."""
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from fleetgen.cadence.clock import SystemClock
+from fleetgen.cadence.schedule import floor
+from fleetgen.cli.output import with_config
+from fleetgen.config.durations import Duration
+from fleetgen.config.loading import LoadedConfig, load
+from fleetgen.domain.batches import Batch
+from fleetgen.domain.records import SECOND, Interval, Settings, Stream
+from fleetgen.domain.schemas import SCHEMA_FORMS, schema_text
+from fleetgen.errors import DifferenceFound, UsageError
+from fleetgen.generation import by_hand, checking
+from fleetgen.generation.dataset import Dataset
+
+_NEWEST = 100
+_LONGEST = Duration(1, 366 * 86_400)
+
+STREAM = click.Choice([stream.value for stream in Stream])
+
+
+@click.command
+@click.argument("stream", type=STREAM)
+@click.option("--now", is_flag=True, help="Let the interval end now instead of at the last grid point.")
+@click.option("--output", type=click.Path(path_type=Path), help="File to write; default: standard output.")
+@click.option(
+    "--companies",
+    "companies_file",
+    type=click.Path(path_type=Path),
+    help="For events: the companies, as JSON Lines; default: those of the dataset.",
+)
+@click.option("--count", type=click.IntRange(0, 100_000_000), help="Exactly so many records.")
+@click.option("--interval", help="Length of the interval, such as PT15M; default: the mode's.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another base seed.")
+@with_config
+def generate(
+    stream: str,
+    now: bool,
+    output: Path | None,
+    companies_file: Path | None,
+    count: int | None,
+    interval: str | None,
+    seed: int | None,
+    config_file: Path,
+) -> None:
+    """Make one batch by hand, beside the dataset: schedule and numbers stay untouched."""
+    loaded = load(config_file)
+    settings = _settings(loaded, seed)
+    span = _interval(settings, Stream(stream), now, interval)
+    if stream == Stream.COMPANIES:
+        if companies_file is not None:
+            raise UsageError("--companies goes with `generate events`.")
+        batch = by_hand.companies_by_hand(settings, span, count)
+    else:
+        batch = _events(loaded, settings, span, count, companies_file)
+    with ExitStack() as stack:
+        target = sys.stdout.buffer if output is None else stack.enter_context(output.open("wb"))
+        _write(batch, target)
+    if output is not None:
+        click.echo(f"{output}: {batch.rows} {stream}")
+
+
+def _events(
+    loaded: LoadedConfig, settings: Settings, span: Interval, count: int | None, companies_file: Path | None
+) -> Batch:
+    if companies_file is None:
+        fleet = by_hand.fleet_of_dataset(Dataset(loaded.layout), settings)
+    else:
+        fleet = by_hand.fleet_of_file(companies_file, settings)
+    if count and not len(fleet):
+        raise UsageError("There is no active company to send events.")
+    return by_hand.events_by_hand(settings, span, count, fleet)
+
+
+def _settings(loaded: LoadedConfig, seed: int | None) -> Settings:
+    """Return the settings of the configuration; a seed that it leaves to be drawn is taken from the dataset, or is 0."""
+    manifest = Dataset(loaded.layout).store.read()
+    drawn = manifest.drawn_seed if manifest is not None else None
+    for candidate in (seed, loaded.config.seed, drawn):
+        if candidate is not None:
+            return loaded.config.settings(candidate)
+    return loaded.config.settings(0)
+
+
+def _interval(settings: Settings, stream: Stream, now: bool, length: str | None) -> Interval:
+    try:
+        seconds = settings.interval_seconds(stream) if length is None else _LONGEST.read(length)
+    except ValueError as fault:
+        raise UsageError(f"--interval {length!r} {fault}: give {_LONGEST.allowed}.") from fault
+    step = seconds * SECOND
+    end = floor(SystemClock().now(), SECOND if now else step)
+    return Interval(end - step, end)
+
+
+def _write(batch: Batch, target: BinaryIO) -> None:
+    for chunk in batch.lines():
+        target.write(chunk.data)
+    target.flush()
+
+
+@click.command
+@click.argument("stream", type=STREAM)
+@click.argument("batch_id")
+@with_config
+def replay(stream: str, batch_id: str, config_file: Path) -> None:
+    """Make a published batch again and print it, byte for byte."""
+    dataset = Dataset(load(config_file).layout)
+    manifest = checking.require_dataset(dataset)
+    entry = checking.find_entry(dataset, Stream(stream), batch_id)
+    _, batch = checking.remake(dataset, manifest, Stream(stream), entry)
+    _write(batch, sys.stdout.buffer)
+
+
+@click.command
+@click.option("--all", "check_all", is_flag=True, help=f"Every batch, not only the newest {_NEWEST} of each stream.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_config
+def verify(check_all: bool, as_json: bool, config_file: Path) -> None:
+    """Make batches again from manifest and ledger, and compare them with what is on disk. Exit status 1 on a difference."""
+    dataset = Dataset(load(config_file).layout)
+    manifest = checking.require_dataset(dataset)
+    newest = None if check_all else _NEWEST
+    total = sum(min(manifest.head(stream).next_batch, newest or sys.maxsize) for stream in Stream)
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("Checking", total=total)
+        found = list(checking.check(dataset, newest, lambda done: bar.update(task, completed=done)))
+    if as_json:
+        listed = [{"stream": each.stream, "batch_id": each.batch_id, "difference": each.text} for each in found]
+        click.echo(json.dumps({"batches": total, "differences": listed}, indent=2))
+    else:
+        for each in found:
+            click.echo(str(each))
+    if found:
+        raise DifferenceFound(f"{len(found)} differences in {total} batches.")
+    if not as_json:
+        rest = "" if check_all else f" (the newest {_NEWEST} of each stream at most; --all checks every one)"
+        click.echo(f"{total} batches checked: no difference{rest}.")
+
+
+@click.command
+@click.argument("stream", type=STREAM)
+@click.option("--as", "form", type=click.Choice(SCHEMA_FORMS), default="jsonschema", show_default=True)
+@with_config
+def schema(stream: str, form: str, config_file: Path) -> None:
+    """Print the schema of a stream's records."""
+    click.echo(schema_text(Stream(stream), form))

@@ -1,0 +1,58 @@
+"""Owns how the command line speaks: one message for a fault, its exit status, and the options that commands share."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from fleetgen.errors import FleetgenError
+from fleetgen.storage.files import is_disk_fault
+
+DEFAULT_CONFIG = Path("etc/generator.toml")
+
+
+def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--config PATH``; it gets the path as ``config_file``."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        default=_default_config,
+        show_default="$FLEETGEN_CONFIG, then etc/generator.toml",
+        help="The configuration file.",
+    )(command)
+
+
+def _default_config() -> Path:
+    named = os.environ.get("FLEETGEN_CONFIG")
+    return Path(named) if named else DEFAULT_CONFIG
+
+
+def guarded(main: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn faults into one message on standard error and an exit status."""
+
+    @functools.wraps(main)
+    def call(*arguments: Any, **options: Any) -> Any:
+        try:
+            return main(*arguments, **options)
+        except FleetgenError as fault:
+            fail(str(fault), fault.exit_status)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except OSError as fault:
+            if not is_disk_fault(fault):
+                raise
+            fail(f"Cannot write {fault.filename or 'the output'}: {fault.strerror}.", 73)
+
+    return call
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """Say what is wrong and end."""
+    click.echo(click.style("fleetgen: ", fg="red") + message, err=True)
+    sys.exit(status)

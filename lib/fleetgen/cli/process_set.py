@@ -1,0 +1,222 @@
+"""Owns the commands about the whole set: up, down, status, ctl."""
+
+import errno
+import json
+import os
+import socket
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from fleetgen.cli.output import with_config
+from fleetgen.config.loading import LoadedConfig, load
+from fleetgen.domain.records import Stream, iso
+from fleetgen.errors import HeldByAnother, Unreachable
+from fleetgen.generation.dataset import Dataset
+from fleetgen.storage.files import make_folder, replace_file
+from fleetgen.supervision.client import ProcessState, Supervisor
+from fleetgen.supervision.programs import CONF_FILE, Program, programs, render
+
+_DOWN_TIMEOUT_SECONDS = 60
+
+
+@click.command
+@click.option("--port-offset", type=click.IntRange(0, 60_000), default=0, help="Added to every port: for a second set.")
+@with_config
+def up(port_offset: int, config_file: Path) -> None:
+    """Start the set in the foreground; Ctrl-C stops it."""
+    loaded = load(config_file)
+    _refuse_second(loaded)
+    for program in programs(loaded, port_offset):
+        _check_port(loaded.config.metrics.address, program)
+    make_folder(loaded.run, mode=0o700)
+    make_folder(loaded.layout.logs)
+    conf = _write_conf(loaded, render(loaded, port_offset))
+    click.echo(_welcome(loaded, port_offset))
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(conf)])
+
+
+@click.command
+@with_config
+def down(config_file: Path) -> None:
+    """Stop the set and wait until it has ended."""
+    supervisor = Supervisor(load(config_file).socket)
+    if not supervisor.is_up():
+        click.echo("The set is not running.")
+        return
+    pid = supervisor.pid()
+    supervisor.shut_down()
+    deadline = time.monotonic() + _DOWN_TIMEOUT_SECONDS
+    while _lives(pid):
+        if time.monotonic() > deadline:
+            raise HeldByAnother(f"supervisord (process {pid}) still runs after {_DOWN_TIMEOUT_SECONDS} s.")
+        time.sleep(0.05)
+    click.echo("The set has stopped.")
+
+
+@click.command
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_config
+def status(as_json: bool, config_file: Path) -> None:
+    """Show the processes and where each stream stands. Exit status 69 if the set is not running."""
+    loaded = load(config_file)
+    supervisor = Supervisor(loaded.socket)
+    running = supervisor.is_up()
+    facts = _facts(loaded, supervisor.processes() if running else [])
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        _print_facts(facts)
+    if not running:
+        raise Unreachable("The set is not running: start it with `fleetgen up`.")
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@with_config
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def ctl(config_file: Path, arguments: tuple[str, ...]) -> None:
+    """Call supervisorctl with the right file, such as `fleetgen ctl stop driver`."""
+    loaded = load(config_file)
+    conf = next((path for path in _conf_places(loaded) if path.exists()), None)
+    if conf is None:
+        raise Unreachable("The set was never started here: start it with `fleetgen up`.")
+    command = [sys.executable, "-m", "supervisor.supervisorctl", "--configuration", str(conf), *arguments]
+    os.execv(sys.executable, command)
+
+
+def _refuse_second(loaded: LoadedConfig) -> None:
+    supervisor = Supervisor(loaded.socket)
+    if supervisor.is_up():
+        raise HeldByAnother(
+            f"The set is already running (supervisord is process {supervisor.pid()}). See it with `fleetgen status`, "
+            "stop it with `fleetgen down`."
+        )
+
+
+def _check_port(address: str, program: Program) -> None:
+    """Raise HeldByAnother if a process could not listen on its port."""
+    family, kind, protocol, _, place = _resolved(address, program.port)
+    with closing(socket.socket(family, kind, protocol)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(place)
+        except OSError as fault:
+            taken = "is in use" if fault.errno == errno.EADDRINUSE else f"cannot be used ({fault.strerror})"
+            raise HeldByAnother(
+                f"Port {program.port} on {address}, for the metrics of {program.name}, {taken}. Start with "
+                f"`fleetgen up --port-offset 100`, or set metrics.{program.name}_port to a free port."
+            ) from fault
+
+
+def _resolved(address: str, port: int) -> tuple[Any, Any, int, str, Any]:
+    try:
+        return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    except OSError as fault:
+        raise HeldByAnother(f"metrics.address {address!r} is no address of this machine: {fault}.") from fault
+
+
+def _conf_places(loaded: LoadedConfig) -> tuple[Path, Path]:
+    return loaded.file.parent / CONF_FILE, loaded.run / CONF_FILE
+
+
+def _write_conf(loaded: LoadedConfig, text: str) -> Path:
+    """Write supervisord's file beside the configuration, where supervisorctl looks, or else into the run folder."""
+    beside, fallback = _conf_places(loaded)
+    try:
+        replace_file(beside, text.encode())
+    except OSError:
+        replace_file(fallback, text.encode())
+        return fallback
+    return beside
+
+
+def _welcome(loaded: LoadedConfig, port_offset: int) -> str:
+    address = loaded.config.metrics.address
+    metrics = [f"http://{address}:{program.port}/metrics" for program in programs(loaded, port_offset)]
+    other = "production" if loaded.config.mode == "emulated" else "emulated"
+    bold = click.style
+    return "\n".join(
+        (
+            f"{bold('fleetgen', bold=True)} starts in {bold(loaded.config.mode, bold=True)} mode.  Ctrl-C stops it.",
+            "",
+            f"  data      {_short(loaded.layout.data)}",
+            f"  metrics   {metrics[0]}  (company)",
+            f"            {metrics[1]}  (driver)",
+            "",
+            "Try, in another terminal:",
+            f"  tail -F {_short(loaded.layout.logs)}/*.jsonl            every batch as JSON",
+            "  bin/supervisorctl stop driver                    stop one process, then: start driver",
+            f"  bin/fleetgen mode {other:<31}the other mode, from the next start",
+            "",
+        )
+    )
+
+
+def _short(path: Path) -> str:
+    """Return a path relative to the working directory where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _facts(loaded: LoadedConfig, processes: list[ProcessState]) -> dict[str, Any]:
+    dataset = Dataset(loaded.layout)
+    manifest = dataset.store.read()
+    facts: dict[str, Any] = {
+        "running": bool(processes),
+        "mode": loaded.config.mode,
+        "paused": bool(manifest and manifest.desired.paused),
+        "data": str(loaded.layout.data),
+        "processes": [
+            {"name": each.name, "state": each.state, "pid": each.pid or None, "uptime_seconds": each.uptime_seconds}
+            for each in processes
+        ],
+        "streams": [],
+    }
+    if manifest is not None and manifest.origin is not None:
+        facts["mode"] = dataset.segments(manifest)[-1].settings.mode
+        for stream in Stream:
+            head = manifest.head(stream)
+            facts["streams"].append(
+                {
+                    "stream": stream.value,
+                    "batches": sum(head.totals.batches.values()),
+                    "records": head.totals.records,
+                    "last_batch_id": head.last_batch_id,
+                    "next_due": iso(dataset.next_interval(manifest, stream).end),
+                }
+            )
+    return facts
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    paused = ", paused" if facts["paused"] else ""
+    console.print(f"[bold]{facts['mode']}[/bold] mode{paused}; data in {facts['data']}", soft_wrap=True)
+    if facts["processes"]:
+        table = Table("process", "state", "pid", "uptime", box=None, header_style="dim")
+        for each in facts["processes"]:
+            table.add_row(each["name"], each["state"], str(each["pid"] or "-"), f"{each['uptime_seconds']} s")
+        console.print(table)
+    if facts["streams"]:
+        table = Table("stream", "batches", "records", "last batch", "next due", box=None, header_style="dim")
+        for each in facts["streams"]:
+            due = each["next_due"][11:19]
+            table.add_row(each["stream"], f"{each['batches']:,}", f"{each['records']:,}", each["last_batch_id"] or "-", due)
+        console.print(table)

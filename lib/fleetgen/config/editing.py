@@ -1,0 +1,28 @@
+"""Owns the one-line edit of `generator.toml` that keeps every comment."""
+
+from pathlib import Path
+
+import tomlkit
+
+from fleetgen.config.loading import parse, read_text
+from fleetgen.storage.files import cannot_create, replace_file
+
+
+def set_mode(file: Path, mode: str) -> str:
+    """Set the mode in a valid configuration file and return the mode it had; raises ConfigurationError, CannotCreate."""
+    text = read_text(file)
+    before = parse(text, file).mode
+    if before != mode:
+        document = tomlkit.parse(text)
+        document["mode"] = mode
+        write_config(file, tomlkit.dumps(document))
+    return before
+
+
+def write_config(file: Path, text: str) -> None:
+    """Replace a configuration file whole; through a link, the file it points to."""
+    target = file.resolve()
+    try:
+        replace_file(target, text.encode())
+    except OSError as fault:
+        raise cannot_create(target, fault) from fault

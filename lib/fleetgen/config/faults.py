@@ -1,0 +1,145 @@
+"""Owns the words about a faulty configuration: every fault with its line, key, value, what is allowed, and a near key."""
+
+import json
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from fleetgen.config.model import Config
+
+_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
+_KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_WORD = re.compile(r"""[\w-]+|"([^"]*)"|'([^']*)'""")
+_VALUE_LENGTH = 60
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong, in words."""
+
+    key: str
+    text: str
+    line: int | None
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line else ""
+        return f"{place}{self.key} {self.text}"
+
+
+def faults_of(failure: ValidationError, text: str, values: dict[str, Any]) -> list[Fault]:
+    """Return the faults in the order of the file; those without a line come last."""
+    faults = [_fault(error, text, values) for error in failure.errors(include_url=False, include_input=False)]
+    return sorted(set(faults), key=lambda fault: (fault.line is None, fault.line or 0, fault.key))
+
+
+def _fault(error: ErrorDetails, text: str, values: dict[str, Any]) -> Fault:
+    path = tuple(str(step) for step in error["loc"] if step != "[key]")
+    line = line_of(text, path)
+    if error["type"] == "missing":
+        return Fault(_dotted(path), f"is missing: {_remedy(path)}", line_of(text, path[:-1]))
+    if error["type"] == "extra_forbidden" or error["loc"][-1] == "[key]":
+        return Fault(_dotted(path), f"is no known key{_near(path)}", line)
+    given = _shown(_at(values, path))
+    reason = str(error["ctx"]["error"]) if error["type"] == "value_error" else ""
+    if reason and not _allowed(path):
+        return Fault(_dotted(path), f"{reason}; it is {given}", line)
+    explained = f" {reason}:" if reason else " is not allowed:"
+    return Fault(_dotted(path), f"= {given}{explained} it must be {_allowed(path)}", line)
+
+
+def _remedy(path: Path) -> str:
+    node = _schema_at(path)
+    if node.get("allowed", "") == "a table":
+        return f"add the table [{_dotted(path)}]"
+    return f"give it {node.get('allowed', 'a value')}"
+
+
+def _near(path: Path) -> str:
+    known = sorted(_schema_at(path[:-1]).get("properties", {})) or _names(path[:-1])
+    near = get_close_matches(path[-1], known, n=1)
+    here = f" of [{_dotted(path[:-1])}]" if path[:-1] else ""
+    return f"; did you mean {near[0]!r}?" if near else f"{here}; known are {', '.join(known)}"
+
+
+def _names(path: Path) -> list[str]:
+    names: list[str] = _schema_at(path).get("propertyNames", {}).get("enum", [])
+    return names
+
+
+def _allowed(path: Path) -> str:
+    allowed: str = _schema_at(path).get("allowed", "")
+    return allowed
+
+
+@cache
+def plain_schema() -> dict[str, Any]:
+    """Return the JSON Schema as pydantic makes it, with each field's ``allowed``."""
+    return Config.model_json_schema()
+
+
+def _schema_at(path: Path) -> dict[str, Any]:
+    """Return the part of the schema that describes a key: its own words over those of its type."""
+    node = plain_schema()
+    for step in path:
+        inner = node.get("properties", {}).get(step, node.get("additionalProperties"))
+        if not isinstance(inner, dict):
+            return {}
+        node = _resolved(inner)
+    return node
+
+
+def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in node:
+        node = {**plain_schema()["$defs"][node["$ref"].rpartition("/")[2]], **node}
+    if "anyOf" in node:
+        node = {**node["anyOf"][0], **node}
+    return node
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(step if re.fullmatch(r"[\w-]+", step) else f'"{step}"' for step in path) or "the file"
+
+
+def _at(values: Any, path: Path) -> Any:
+    for step in path:
+        values = values.get(step) if isinstance(values, dict) else None
+    return values
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
+
+
+def line_of(text: str, path: Path) -> int | None:
+    """Return the line on which a key, or the nearest table above it, is written."""
+    lines = _written(text)
+    while path:
+        if path in lines:
+            return lines[path]
+        path = path[:-1]
+    return None
+
+
+def _written(text: str) -> dict[Path, int]:
+    """Map each table and key to the line that writes it."""
+    table: Path = ()
+    found: dict[Path, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            table = _words(header[1])
+            found.setdefault(table, number)
+        elif key := _KEY.match(line):
+            found.setdefault((*table, *_words(key[1])), number)
+    return found
+
+
+def _words(text: str) -> Path:
+    return tuple(word[1] or word[2] or word[0] for word in _WORD.finditer(text))

@@ -1,0 +1,102 @@
+"""Owns the way from a batch's inputs to its bytes, block by block; the same for a live batch, a replay and a check.
+
+Where the bytes go is left to the callers.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from fleetgen.domain.companies import BLOCK_COMPANIES, active_fleet, company_block
+from fleetgen.domain.drivers import EventPlan, plan_events
+from fleetgen.domain.encoding import CHUNK_ROWS, Bytes, encode_companies, encode_events
+from fleetgen.domain.randomness import Address, Origin, Purpose
+from fleetgen.domain.records import Interval, Segment, Settings, Stream
+
+PART_ROWS = 262_144
+"""A batch with more lines has several parts, each ending with the first block that reaches this many."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInputs:
+    """All that a batch's bytes depend on."""
+
+    stream: Stream
+    number: int
+    interval: Interval
+    segment: Segment
+    segments: tuple[Segment, ...]
+    """The dataset's segments up to this one: the companies in reach follow from them."""
+    company_count: int
+    """Companies in reach of a batch of events; companies there are after a batch of companies."""
+
+    @property
+    def seed(self) -> int:
+        """The batch's label; its draws are addressed by base seed and number."""
+        return self.segment.settings.seed + self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that can be made, block by block and in any order."""
+
+    block_rows: tuple[int, ...]
+    encode_block: Callable[[int, int], Iterator[Bytes]]
+    """Takes a block's number and the rows of a chunk; yields the block's lines, chunk by chunk."""
+
+    @property
+    def rows(self) -> int:
+        """Lines in the batch."""
+        return sum(self.block_rows)
+
+    def parts(self) -> list[range]:
+        """Return the blocks of each part; a batch of one part may have no blocks."""
+        if self.rows <= PART_ROWS:
+            return [range(len(self.block_rows))]
+        parts: list[range] = []
+        first = rows = 0
+        for block, count in enumerate(self.block_rows):
+            rows += count
+            if rows >= PART_ROWS:
+                parts.append(range(first, block + 1))
+                first, rows = block + 1, 0
+        if rows:
+            parts.append(range(first, len(self.block_rows)))
+        return parts
+
+    def lines(self, blocks: range | None = None, chunk_rows: int = CHUNK_ROWS) -> Iterator[Bytes]:
+        """Yield the lines of some blocks, or of all, in order."""
+        for block in range(len(self.block_rows)) if blocks is None else blocks:
+            yield from self.encode_block(block, chunk_rows)
+
+
+def make_batch(inputs: BatchInputs) -> Batch:
+    """Return the batch that follows from these inputs."""
+    settings = inputs.segment.settings
+    if inputs.stream is Stream.COMPANIES:
+        address = Address(settings.seed, Origin.COMPANIES, inputs.number, Purpose.COMPANY_ID)
+        return company_batch(settings.companies_per_batch, address, settings, inputs.interval)
+    fleet = active_fleet(inputs.segments, inputs.company_count, settings.max_active_companies)
+    address = Address(settings.seed, Origin.EVENTS, inputs.number, Purpose.EVENT_COUNT)
+    return event_batch(plan_events(address, settings, inputs.interval, fleet))
+
+
+def company_batch(count: int, address: Address, settings: Settings, interval: Interval) -> Batch:
+    """Return a batch of this many companies."""
+
+    def encode(block: int, chunk_rows: int) -> Iterator[Bytes]:
+        columns = company_block(block, rows[block], address, settings, interval)
+        return encode_companies(columns, interval, chunk_rows)
+
+    rows = tuple(min(BLOCK_COMPANIES, count - first) for first in range(0, count, BLOCK_COMPANIES))
+    return Batch(rows, encode)
+
+
+def event_batch(plan: EventPlan) -> Batch:
+    """Return the batch that a plan describes."""
+
+    def encode(block: int, chunk_rows: int) -> Iterator[Bytes]:
+        return encode_events(
+            plan.block(block), plan.fleet, plan.settings.drivers_per_company, plan.interval, chunk_rows
+        )
+
+    return Batch(tuple(plan.block_counts.tolist()), encode)

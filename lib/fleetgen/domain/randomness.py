@@ -1,0 +1,107 @@
+"""Owns all randomness: Philox4x32-10, addressed by (base seed, batch, stream, block, purpose, draw).
+
+Every draw has an address and can be computed alone, so blocks can be made in any order and on any machine. Draws are
+integers, and ranges, weights and counts are cut from them by integer arithmetic: no numpy distribution takes part, whose
+values may change between versions. What the draws mean is left to the modules that make records.
+
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC '11).
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+
+_ROUNDS = 10
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
+_WORD = 0xFFFFFFFF
+_SHIFT = np.uint64(32)
+_MASK = np.uint64(_WORD)
+_BATCH_HIGH_BITS = 16
+
+
+class Purpose(IntEnum):
+    """What a stream of draws decides; one address space each, so that adding a purpose moves no other."""
+
+    COMPANY_ID = 1
+    COMPANY_TRAITS = 2
+    EVENT_COUNT = 3
+    EVENT_PLACEMENT = 4
+    EVENT_TRAITS = 5
+    EVENT_ID = 6
+
+
+class Origin(IntEnum):
+    """Where a batch belongs: a stream of the dataset, or a batch made by hand beside it."""
+
+    COMPANIES = 1
+    EVENTS = 2
+    COMPANIES_BY_HAND = 3
+    EVENTS_BY_HAND = 4
+
+
+def philox4x32(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:
+    """Return the four 32-bit output words of each counter, as uint64 arrays of the counters' shape.
+
+    ``counter`` holds four uint64 arrays of equal shape with values below 2**32, ``key`` two integers below 2**32.
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    m0, m1 = (np.uint64(multiplier) for multiplier in _MULTIPLIERS)
+    for _ in range(_ROUNDS):
+        p0 = c0 * m0
+        p1 = c2 * m1
+        c1 ^= p1 >> _SHIFT
+        c1 ^= np.uint64(k0)
+        c3 ^= p0 >> _SHIFT
+        c3 ^= np.uint64(k1)
+        p0 &= _MASK
+        p1 &= _MASK
+        c0, c1, c2, c3 = c1, p1, c3, p0
+        k0 = (k0 + _KEY_STEPS[0]) & _WORD
+        k1 = (k1 + _KEY_STEPS[1]) & _WORD
+    return c0, c1, c2, c3
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Names one stream of draws. ``batch`` is below 2**48, ``block`` below 2**32."""
+
+    base_seed: int
+    origin: Origin
+    batch: int
+    purpose: Purpose
+    block: int = 0
+
+    def at(self, purpose: Purpose, block: int = 0) -> "Address":
+        """The stream of the same batch for another purpose or block."""
+        return replace(self, purpose=purpose, block=block)
+
+    def draws(self, count: int, first: int = 0) -> tuple[Words, Words, Words, Words]:
+        """Return ``count`` draws of four 32-bit words each, beginning with draw number ``first``."""
+        draw = np.arange(first, first + count, dtype=np.uint64)
+        return self._compute(draw, np.full(count, self.block, np.uint64), np.full(count, self.batch, np.uint64))
+
+    def draws_at(self, draws: Words, blocks: Words, batches: Words) -> tuple[Words, Words, Words, Words]:
+        """Return the four words of each (draw, block, batch): addresses of several batches in one go.
+
+        The three arrays are uint64 of equal shape; this address gives the seed, the origin and the purpose.
+        """
+        return self._compute(draws.copy(), blocks.copy(), batches)
+
+    def _compute(self, draw: Words, block: Words, batch: Words) -> tuple[Words, Words, Words, Words]:
+        place = np.uint64((int(self.origin) << 24) | (int(self.purpose) << _BATCH_HIGH_BITS))
+        counter = (draw, block, batch & _MASK, (batch >> _SHIFT) | place)
+        return philox4x32(counter, (self.base_seed & _WORD, self.base_seed >> 32))
+
+
+def below(words: Words, bound: int) -> Words:
+    """Map 32-bit words to whole numbers 0 … bound-1 by multiply-shift; ``bound`` is at most 2**32.
+
+    The bias of a value is below bound / 2**32. Source: Lemire, "Fast random integer generation in an interval" (2019).
+    """
+    return (words * np.uint64(bound)) >> _SHIFT

@@ -1,0 +1,69 @@
+"""Owns the one tree of errors and the exit status of each; leaves the wording of a case to whoever raises it.
+
+The docstring of an error is its default message. Statuses follow ``sysexits.h`` where it has a name.
+"""
+
+
+class FleetgenError(Exception):
+    """fleetgen could not go on."""
+
+    exit_status = 1
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class UsageError(FleetgenError):
+    """The command was called with arguments that do not fit."""
+
+    exit_status = 2
+
+
+class DifferenceFound(FleetgenError):
+    """A check found a difference."""
+
+    exit_status = 1
+
+
+class Unreachable(FleetgenError):
+    """The process set does not answer: start it with `fleetgen up`."""
+
+    exit_status = 69
+
+
+class SystemLacks(FleetgenError):
+    """The system lacks what fleetgen needs."""
+
+    exit_status = 71
+
+
+class CannotCreate(FleetgenError):
+    """Output cannot be created."""
+
+    exit_status = 73
+
+
+class HeldByAnother(FleetgenError):
+    """Another process holds what this one needs: try again when it has ended."""
+
+    exit_status = 75
+
+
+class ConfigurationError(FleetgenError):
+    """The configuration is not valid."""
+
+    exit_status = 78
+
+
+class ManifestError(FleetgenError):
+    """The manifest cannot be used."""
+
+    exit_status = 78
+
+
+class DatasetChanged(FleetgenError):
+    """The dataset was cleaned meanwhile; what was being made for it is dropped."""
+
+
+class Interrupted(FleetgenError):
+    """A stop was asked for in the middle of work; nothing of it was published."""

@@ -1,0 +1,68 @@
+"""Owns single batches made by hand: beside the dataset, without touching its schedule, numbers or files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fleetgen.domain.batches import Batch, company_batch, event_batch
+from fleetgen.domain.companies import Fleet, active_fleet
+from fleetgen.domain.drivers import plan_events, with_count
+from fleetgen.domain.randomness import Address, Origin, Purpose
+from fleetgen.domain.records import ALGORITHM, Interval, Segment, Settings, Stream
+from fleetgen.errors import UsageError
+from fleetgen.generation.dataset import Dataset
+
+
+def companies_by_hand(settings: Settings, interval: Interval, count: int | None) -> Batch:
+    """Return one batch of companies; their ids occur in no dataset."""
+    address = Address(settings.seed, Origin.COMPANIES_BY_HAND, _number(interval), Purpose.COMPANY_ID)
+    return company_batch(settings.companies_per_batch if count is None else count, address, settings, interval)
+
+
+def events_by_hand(settings: Settings, interval: Interval, count: int | None, fleet: Fleet) -> Batch:
+    """Return one batch of events of these companies; without a count its size is drawn as in a live batch."""
+    address = Address(settings.seed, Origin.EVENTS_BY_HAND, _number(interval), Purpose.EVENT_COUNT)
+    plan = plan_events(address, settings, interval, fleet)
+    return event_batch(plan if count is None else with_count(plan, count))
+
+
+def _number(interval: Interval) -> int:
+    """Address a batch by its interval's start in seconds, so that each interval gives another batch."""
+    return interval.start // 1_000_000
+
+
+def fleet_of_dataset(dataset: Dataset, settings: Settings) -> Fleet:
+    """Return the companies registered in a dataset; in an empty one, those that its first batch would have."""
+    manifest = dataset.store.read()
+    if manifest is not None and manifest.origin is not None:
+        count = manifest.head(Stream.COMPANIES).next_company
+        if count:
+            return active_fleet(dataset.segments(manifest), count, settings.max_active_companies)
+    first = Segment(1, 0, ALGORITHM, 0, 0, 0, settings)
+    return active_fleet([first], settings.companies_per_batch, settings.max_active_companies)
+
+
+def fleet_of_file(path: Path, settings: Settings) -> Fleet:
+    """Return the active companies of a JSON Lines file; raise UsageError naming the line that is no company."""
+    ids: list[list[int]] = []
+    try:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            record = json.loads(line)
+            if record.get("active", True):
+                digits = record["company_id"].replace("-", "")
+                ids.append([int(digits[place : place + 4], 16) for place in range(0, 32, 4)])
+    except OSError as fault:
+        raise UsageError(f"{path} cannot be read: {fault.strerror}.") from fault
+    except (ValueError, KeyError, AttributeError, TypeError) as fault:
+        raise UsageError(f"Line {number} of {path} is no company: it needs a company_id that is a UUID.") from fault
+    newest = settings.max_active_companies or len(ids)
+    first = max(0, len(ids) - newest)
+    pieces = np.array(ids[first:], np.uint16).reshape(-1, 8)
+    return Fleet(np.arange(first, len(ids)), pieces, ((0, settings.seed),) if len(ids) else ())
+
+
+def with_seed(settings: Settings, seed: int | None) -> Settings:
+    """Return the settings with another base seed, if one is named."""
+    return settings if seed is None else replace(settings, seed=seed)

@@ -1,0 +1,167 @@
+"""Owns what may be done to a dataset under the manifest's lock: begin it, open a segment, settle a stream's head.
+
+Making and publishing batches is left to `maker`.
+"""
+
+import secrets
+from collections.abc import Callable
+
+from fleetgen.cadence.schedule import Grid, next_interval, origin_starts
+from fleetgen.config.model import Config
+from fleetgen.config.segments import digest, read_segment, write_segment
+from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream
+from fleetgen.errors import ManifestError
+from fleetgen.generation import recording
+from fleetgen.generation.cleaning import finish_cleaning
+from fleetgen.storage.files import make_folder
+from fleetgen.storage.layout import Layout
+from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
+from fleetgen.storage.manifest import Head, Manifest, ManifestStore, SegmentEntry, Transaction
+
+ReadConfig = Callable[[], Config]
+
+
+class Dataset:
+    """The dataset of one data directory, as the processes share it."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.store = ManifestStore(layout)
+        self.ledgers = {stream: Ledger(layout.ledger(stream)) for stream in Stream}
+        self._segments: dict[tuple[str, int], Segment] = {}
+
+    def manifest(self) -> Manifest:
+        """Return the manifest; raise ManifestError where there is none."""
+        manifest = self.store.read()
+        if manifest is None:
+            raise ManifestError(f"There is no dataset in {self.layout.data}: start one with `fleetgen up`.")
+        return manifest
+
+    def segments(self, manifest: Manifest) -> tuple[Segment, ...]:
+        """Return the dataset's segments, oldest first; each file is read once."""
+        return tuple(self._segment(manifest.dataset_id, entry.number) for entry in manifest.segments)
+
+    def grid(self, manifest: Manifest, stream: Stream) -> Grid:
+        """Return the grid on which the stream's next interval ends."""
+        segments = self.segments(manifest)
+        steps = [segment.settings.interval_seconds(stream) * SECOND for segment in segments[-2:]]
+        return Grid(
+            step=steps[-1],
+            opened_at=segments[-1].instant,
+            previous_step=steps[0] if len(steps) > 1 else None,
+            origin_start=self._origin_start(manifest, segments[0], stream),
+        )
+
+    def next_interval(self, manifest: Manifest, stream: Stream) -> Interval:
+        """Return the interval that follows for a stream."""
+        return next_interval(manifest.head(stream).stands_at, self.grid(manifest, stream))
+
+    def companies_in_reach(self, moment: int) -> int:
+        """Return how many companies were registered in intervals that ended by this instant."""
+        entry = self.ledgers[Stream.COMPANIES].ended_by(moment)
+        return entry.company_count if entry else 0
+
+    def begin(self, transaction: Transaction, read_config: ReadConfig, at: int) -> Manifest:
+        """Record the origin of an empty dataset and open its first segment."""
+        manifest = finish_cleaning(self.layout, transaction)
+        if manifest.origin is not None:
+            return manifest
+        config = read_config()
+        drawn = manifest.drawn_seed if manifest.drawn_seed is not None else secrets.randbelow(2**63)
+        manifest = manifest.updated(origin=at, drawn_seed=drawn if config.seed is None else None)
+        manifest = self._open_segment(manifest, config, at)
+        segment = self.segments(manifest)[0]
+        for stream in Stream:
+            make_folder(self.layout.stream(stream))
+            start = self._origin_start(manifest, segment, stream)
+            manifest = manifest.with_head(stream, Head(stands_at=start or 0))
+        recording.write_dataset_note(self.layout, manifest, segment)
+        return transaction.save(manifest)
+
+    def follow_config(self, transaction: Transaction, read_config: ReadConfig, at: int) -> Manifest:
+        """Open a new segment if the configuration, read again under the lock, differs in what decides the bytes."""
+        manifest = transaction.manifest
+        if manifest.origin is None:
+            return manifest
+        config = read_config()
+        if config.seed is None and manifest.drawn_seed is None:
+            manifest = manifest.updated(drawn_seed=self.segments(manifest)[-1].settings.seed)
+        if digest(config.settings(self._seed(manifest, config))) == manifest.segments[-1].digest:
+            return manifest
+        for stream in Stream:
+            manifest, _ = self.settle(manifest, stream)
+        return transaction.save(self._open_segment(manifest, config, at))
+
+    def settle(self, manifest: Manifest, stream: Stream) -> tuple[Manifest, list[BatchEntry]]:
+        """Bring a stream's head in line with its ledger and folders after a crash; return what was adopted.
+
+        A crash leaves at most one batch that was published but not recorded, and one line that the manifest lacks.
+        """
+        ledger = self.ledgers[stream]
+        ledger.repair()
+        adopted: list[BatchEntry] = []
+        last = ledger.last()
+        if last is not None and last.interval.end > manifest.head(stream).stands_at:
+            manifest = self._recorded(manifest, stream, last, adopted)
+        if manifest.origin is None:
+            return manifest, adopted
+        found = recording.unrecorded_batch(self.layout, stream, manifest.head(stream))
+        if found is not None:
+            ledger.append(found)
+            manifest = self._recorded(manifest, stream, found, adopted)
+        return manifest, adopted
+
+    def _recorded(
+        self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry, adopted: list[BatchEntry]
+    ) -> Manifest:
+        if isinstance(entry, BatchEntry):
+            adopted.append(entry)
+        head = recording.head_after(manifest.head(stream), stream, entry, published_at=None, late=False)
+        return manifest.with_head(stream, head)
+
+    def _open_segment(self, manifest: Manifest, config: Config, at: int) -> Manifest:
+        companies, events = manifest.head(Stream.COMPANIES), manifest.head(Stream.EVENTS)
+        segment = Segment(
+            number=len(manifest.segments) + 1,
+            instant=at,
+            algorithm=ALGORITHM,
+            first_company_batch=companies.next_batch,
+            first_company=companies.next_company,
+            first_event_batch=events.next_batch,
+            settings=config.settings(self._seed(manifest, config)),
+        )
+        write_segment(self.layout.segment(segment.number), segment, config, manifest.dataset_id)
+        entry = SegmentEntry(
+            number=segment.number,
+            instant=at,
+            algorithm=ALGORITHM,
+            digest=digest(segment.settings),
+            first_company_batch=segment.first_company_batch,
+            first_company=segment.first_company,
+            first_event_batch=segment.first_event_batch,
+        )
+        self._segments[manifest.dataset_id, segment.number] = segment
+        return manifest.updated(segments=(*manifest.segments, entry))
+
+    def _segment(self, dataset_id: str, number: int) -> Segment:
+        if (dataset_id, number) not in self._segments:
+            path = self.layout.segment(number)
+            record = read_segment(path)
+            if record.segment.dataset_id != dataset_id:
+                raise ManifestError(f"{path} belongs to another dataset. Restore the right one or clean the data.")
+            self._segments[dataset_id, number] = record.value()
+        return self._segments[dataset_id, number]
+
+    def _origin_start(self, manifest: Manifest, first: Segment, stream: Stream) -> int | None:
+        if manifest.origin is None:
+            return None
+        steps = (first.settings.interval_seconds(each) * SECOND for each in (Stream.COMPANIES, Stream.EVENTS))
+        companies, events = origin_starts(manifest.origin, *steps)
+        return companies if stream is Stream.COMPANIES else events
+
+    @staticmethod
+    def _seed(manifest: Manifest, config: Config) -> int:
+        seed = config.seed if config.seed is not None else manifest.drawn_seed
+        if seed is None:
+            raise ManifestError("The manifest records no seed, and the configuration names none.")
+        return seed

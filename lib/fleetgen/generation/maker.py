@@ -1,0 +1,279 @@
+"""Owns one stream's life in one process: what is next, making and publishing it, and recovery after a crash.
+
+A batch is staged without any lock but the stream's own, and committed under the manifest's: there the dataset, the
+segment and the pause are looked at for the last time, so a batch never appears after any of them has changed.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from fleetgen.cadence.clock import Clock, StopWatch
+from fleetgen.cadence.schedule import Decision, Make, Skip, Wait, decide
+from fleetgen.domain.batches import Batch, BatchInputs, make_batch
+from fleetgen.domain.encoding import CHUNK_ROWS
+from fleetgen.domain.records import SECOND, Interval, Stream, iso
+from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
+from fleetgen.generation import recording
+from fleetgen.generation.cleaning import finish_cleaning
+from fleetgen.generation.dataset import Dataset, ReadConfig
+from fleetgen.storage import bronze
+from fleetgen.storage.files import FileLock
+from fleetgen.storage.ledger import BatchEntry, GapEntry
+from fleetgen.storage.manifest import Head, Manifest, Transaction
+
+COMPANY_WAIT = 10 * SECOND
+"""How long, in one outage of the company stream, a batch of events waits for it."""
+
+_POLL = SECOND // 20
+_IDLE = SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A batch that was published, and how it went."""
+
+    entry: BatchEntry
+    head: Head
+    scheduled_at: int
+    started_at: int
+    finished_at: int
+    late: bool
+    phases: dict[str, float] = field(default_factory=dict)
+    """Seconds spent in each phase."""
+    target_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Intervals that were recorded as a gap."""
+
+    entry: GapEntry
+    head: Head
+
+
+class StreamMaker:
+    """Makes one stream of a dataset. One process holds it at a time."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        dataset: Dataset,
+        clock: Clock,
+        read_config: ReadConfig,
+        interrupted: Callable[[], bool] = lambda: False,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.stream = stream
+        self.dataset = dataset
+        self.clock = clock
+        self.attended_since = clock.now()
+        self.catch_up_limit = read_config().schedule.catch_up_limit
+        self._read_config = read_config
+        self._interrupted = interrupted
+        self._beat = beat
+        self._holder = FileLock(dataset.layout.holder_lock(stream))
+        self._writer = FileLock(dataset.layout.writer_lock(stream))
+        self._settled = False
+        self._waiting_since: int | None = None
+
+    @property
+    def lock_wait_seconds(self) -> float:
+        """How long the manifest's lock was waited for when it was last taken."""
+        return self.dataset.store.lock.waited_seconds
+
+    def hold(self) -> None:
+        """Become the stream's one holder; raise HeldByAnother naming the process that is."""
+        try:
+            self._holder.acquire(timeout_seconds=0)
+        except HeldByAnother as fault:
+            raise HeldByAnother(
+                f"The {self.stream} of {self.dataset.layout.data} are already made by {self._holder.holder()}: "
+                "stop that one, or give this one another paths.data."
+            ) from fault
+        self._holder.sign()
+
+    def release(self) -> None:
+        """Let another process hold the stream."""
+        self._holder.release()
+
+    def recover(self) -> list[BatchEntry]:
+        """Put right what a crash left behind; return the batches that were published but not recorded."""
+        with self._writer.held(interrupted=self._interrupted), self._locked() as transaction:
+            manifest = finish_cleaning(self.dataset.layout, transaction)
+            bronze.discard_staged(self.dataset.layout, self.stream)
+            manifest, adopted = self.dataset.settle(manifest, self.stream)
+            transaction.save(manifest)
+            self._settled = True
+        return adopted
+
+    def follow_config(self) -> Manifest:
+        """Open a segment if the configuration asks for one."""
+        with self._locked() as transaction:
+            return self.dataset.follow_config(transaction, self._read_config, self.clock.now())
+
+    def plan(self) -> tuple[Decision | None, int]:
+        """Return what is to be done next (None: nothing) and the instant to look again."""
+        now = self.clock.now()
+        manifest = self._begun()
+        if manifest is None:
+            return None, now + _IDLE
+        decision = self._decide(manifest, now)
+        if isinstance(decision, Wait):
+            return None, decision.interval.end
+        if isinstance(decision, Make) and self._waits_for_companies(manifest, decision.interval, now):
+            return None, now + _POLL
+        return decision, now
+
+    def perform(self, decision: Decision) -> Published | LeftOut | None:
+        """Do what was decided; None where the world changed meanwhile and a new decision is needed."""
+        if isinstance(decision, Wait):
+            return None
+        with self._writer.held(interrupted=self._interrupted):
+            with suppress(DatasetChanged):
+                return self._leave_out(decision) if isinstance(decision, Skip) else self._make(decision)
+            bronze.discard_staged(self.dataset.layout, self.stream)
+        return None
+
+    def next_due(self) -> int | None:
+        """Return the instant at which the next batch is due, as far as it is known."""
+        manifest = self.dataset.store.read()
+        if manifest is None or manifest.origin is None:
+            return None
+        return self.dataset.next_interval(manifest, self.stream).end
+
+    def _locked(self) -> Any:
+        return self.dataset.store.locked(interrupted=self._interrupted)
+
+    def _begun(self) -> Manifest | None:
+        """Return the manifest of a dataset that has begun; begin it unless it is paused."""
+        if not self._settled:
+            self.recover()
+        manifest = self.dataset.store.read()
+        if manifest is not None and (manifest.origin is not None or manifest.desired.paused):
+            return manifest if manifest.origin is not None else None
+        with self._locked() as transaction:
+            if transaction.manifest.desired.paused:
+                return None
+            return self.dataset.begin(transaction, self._read_config, self.clock.now())
+
+    def _decide(self, manifest: Manifest, now: int) -> Decision:
+        self.attended_since = min(self.attended_since, now)
+        return decide(
+            stands_at=manifest.head(self.stream).stands_at,
+            grid=self.dataset.grid(manifest, self.stream),
+            now=now,
+            attended_since=self.attended_since,
+            catch_up_limit=self.catch_up_limit,
+            paused_when=manifest.desired.paused_when,
+        )
+
+    def _waits_for_companies(self, manifest: Manifest, interval: Interval, now: int) -> bool:
+        """Whether the companies that this batch must reach may still be coming."""
+        if self.stream is Stream.COMPANIES:
+            return False
+        if self.dataset.next_interval(manifest, Stream.COMPANIES).end > interval.start:
+            self._waiting_since = None
+            return False
+        if self._waiting_since is None:
+            self._waiting_since = now
+        return now - self._waiting_since < COMPANY_WAIT
+
+    def _inputs(self, manifest: Manifest, interval: Interval) -> BatchInputs:
+        segments = self.dataset.segments(manifest)
+        if self.stream is Stream.COMPANIES:
+            count = manifest.head(self.stream).next_company + segments[-1].settings.companies_per_batch
+        else:
+            count = self.dataset.companies_in_reach(interval.start)
+        return BatchInputs(self.stream, manifest.head(self.stream).next_batch, interval, segments[-1], segments, count)
+
+    def _make(self, decision: Make) -> Published:
+        started_at = self.clock.now()
+        manifest = self.dataset.manifest()
+        if self.dataset.next_interval(manifest, self.stream) != decision.interval:
+            raise DatasetChanged
+        inputs = self._inputs(manifest, decision.interval)
+        watch = StopWatch()
+        batch = make_batch(inputs)
+        watch.lap("generate")
+        content = self._stage(batch)
+        watch.lap("encode")
+        meta = recording.batch_meta(inputs, content.parts, content.sha256)
+        finished_at = self.clock.now()
+        clock_meta = recording.clock_meta(decision.interval.end, started_at, finished_at)
+        bronze.finish_batch(content.folder, meta | clock_meta)
+        entry = recording.ledger_entry(meta)
+        with self._locked() as transaction:
+            self._still(transaction.manifest, manifest)
+            self._settled = False
+            bronze.publish_batch(self.dataset.layout, self.stream, inputs.interval.batch_id)
+            watch.lap("publish")
+            head = self._record(transaction, entry, finished_at, decision.late)
+        self._write_derived(entry, head, finished_at)
+        watch.lap("record")
+        target = inputs.segment.settings.companies_per_batch if self.stream is Stream.COMPANIES else None
+        return Published(
+            entry, head, decision.interval.end, started_at, finished_at, decision.late, watch.phases, target
+        )
+
+    def _stage(self, batch: Batch) -> bronze.BatchContent:
+        folder = bronze.start_batch(self.dataset.layout, self.stream)
+        parts = batch.parts()
+        rows = tuple(sum(batch.block_rows[block] for block in blocks) for blocks in parts)
+        content = bronze.BatchContent(folder, self.stream, rows)
+        for blocks in parts:
+            content.write_part(self._chunks(batch, blocks))
+        return content
+
+    def _chunks(self, batch: Batch, blocks: range) -> Any:
+        for block in blocks:
+            self._beat()
+            for chunk in batch.encode_block(block, CHUNK_ROWS):
+                if self._interrupted():
+                    raise Interrupted
+                yield chunk.data
+
+    def _still(self, manifest: Manifest, pinned: Manifest) -> None:
+        """Raise DatasetChanged unless what the batch was made from is still in force and nobody has paused."""
+        same = (
+            manifest.dataset_id == pinned.dataset_id
+            and manifest.segments == pinned.segments
+            and manifest.head(self.stream) == pinned.head(self.stream)
+            and not manifest.desired.paused
+        )
+        if not same:
+            raise DatasetChanged
+
+    def _leave_out(self, decision: Skip) -> LeftOut:
+        with self._locked() as transaction:
+            manifest = transaction.manifest
+            if manifest.origin is None or self._decide(manifest, self.clock.now()) != decision:
+                raise DatasetChanged
+            self._settled = False
+            entry = GapEntry(
+                start=iso(decision.span.start),
+                end=iso(decision.span.end),
+                segment=manifest.segments[-1].number,
+                company_count=manifest.head(Stream.COMPANIES).next_company,
+                reason=decision.reason,
+                intervals=decision.intervals,
+            )
+            return LeftOut(entry, self._record(transaction, entry, None, late=False))
+
+    def _record(
+        self, transaction: Transaction, entry: BatchEntry | GapEntry, published_at: int | None, late: bool
+    ) -> Head:
+        self.dataset.ledgers[self.stream].append(entry)
+        manifest = transaction.manifest
+        head = recording.head_after(manifest.head(self.stream), self.stream, entry, published_at, late)
+        transaction.save(manifest.with_head(self.stream, head))
+        self._settled = True
+        return head
+
+    def _write_derived(self, entry: BatchEntry, head: Head, at: int) -> None:
+        layout = self.dataset.layout
+        if self.stream is Stream.EVENTS:
+            recording.write_batch_manifest(layout, head, at)
+        else:
+            recording.append_companies(layout, entry, head.totals.bytes, self.dataset.ledgers[self.stream].batches())

@@ -1,0 +1,166 @@
+"""Owns what is written down about a batch: its meta, its ledger line, the head after it, and the derived files."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from fleetgen import __version__
+from fleetgen.domain.batches import BatchInputs
+from fleetgen.domain.records import SCHEMA_VERSION, Segment, Stream, batch_id, iso, utc
+from fleetgen.storage.bronze import Part, read_meta
+from fleetgen.storage.files import replace_file
+from fleetgen.storage.layout import Layout
+from fleetgen.storage.ledger import BatchEntry, GapEntry
+from fleetgen.storage.manifest import Head, Manifest
+
+CLOCK_KEYS = ("scheduled_at", "started_at", "generation_time", "duration_seconds")
+"""The keys of a meta that tell when and how fast it was made; all others follow from the manifest."""
+
+
+def batch_meta(inputs: BatchInputs, parts: list[Part], sha256: str) -> dict[str, Any]:
+    """Return what a batch's meta says apart from the clock."""
+    count = sum(part.record_count for part in parts)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generator_version": __version__,
+        "stream": inputs.stream.value,
+        "batch_id": inputs.interval.batch_id,
+        "batch_number": inputs.number,
+        "segment": inputs.segment.number,
+        "generation_mode": inputs.segment.settings.mode,
+        "interval_start": iso(inputs.interval.start),
+        "interval_end": iso(inputs.interval.end),
+        "record_count": count,
+        "event_count": count,
+        "valid_count": count,
+        "corrupted_count": 0,
+        "issue_counts": {},
+        "company_count": inputs.company_count,
+        "base_seed": inputs.segment.settings.seed,
+        "seed": inputs.seed,
+        "sha256": sha256,
+        "bytes": sum(part.bytes for part in parts),
+        "parts": [
+            {"file": part.file, "record_count": part.record_count, "bytes": part.bytes, "sha256": part.sha256}
+            for part in parts
+        ],
+    }
+
+
+def clock_meta(scheduled_at: int, started_at: int, finished_at: int) -> dict[str, Any]:
+    """Return what a meta says of the clock."""
+    values = (iso(scheduled_at), iso(started_at), iso(finished_at), (finished_at - started_at) / 1_000_000)
+    return dict(zip(CLOCK_KEYS, values, strict=True))
+
+
+def ledger_entry(meta: dict[str, Any]) -> BatchEntry:
+    """Return the ledger's line for a batch with this meta."""
+    return BatchEntry(
+        start=meta["interval_start"],
+        end=meta["interval_end"],
+        segment=meta["segment"],
+        company_count=meta["company_count"],
+        batch_number=meta["batch_number"],
+        batch_id=meta["batch_id"],
+        mode=meta["generation_mode"],
+        record_count=meta["record_count"],
+        valid_count=meta["valid_count"],
+        corrupted_count=meta["corrupted_count"],
+        bytes=meta["bytes"],
+        parts=len(meta["parts"]),
+        sha256=meta["sha256"],
+    )
+
+
+def unrecorded_batch(layout: Layout, stream: Stream, head: Head) -> BatchEntry | None:
+    """Return the line for the batch that was published where the stream stands, if there is one."""
+    meta = read_meta(layout, stream, batch_id(head.stands_at))
+    return ledger_entry(meta) if meta is not None and meta["batch_number"] == head.next_batch else None
+
+
+def head_after(
+    head: Head, stream: Stream, entry: BatchEntry | GapEntry, published_at: int | None, late: bool
+) -> Head:
+    """Return where a stream stands after this entry."""
+    totals = head.totals
+    if isinstance(entry, GapEntry):
+        missed = {**totals.missed, entry.reason: totals.missed.get(entry.reason, 0) + entry.intervals}
+        return head.updated(stands_at=entry.interval.end, totals=totals.updated(missed=missed))
+    totals = totals.updated(
+        batches={**totals.batches, entry.mode: totals.batches.get(entry.mode, 0) + 1},
+        records=totals.records + entry.record_count,
+        bytes=totals.bytes + entry.bytes,
+        backfilled=totals.backfilled + late,
+    )
+    return head.updated(
+        stands_at=entry.interval.end,
+        next_batch=entry.batch_number + 1,
+        next_company=entry.company_count if stream is Stream.COMPANIES else 0,
+        last_batch_id=entry.batch_id,
+        last_published_at=published_at if published_at is not None else head.last_published_at,
+        totals=totals,
+    )
+
+
+def write_batch_manifest(layout: Layout, head: Head, at: int) -> None:
+    """Write the derived summary of the events."""
+    summary = {"last_batch_id": head.last_batch_id, "total_events": head.totals.records, "last_updated": iso(at)}
+    replace_file(layout.batch_manifest, json.dumps(summary, indent=1).encode() + b"\n", durable=False)
+
+
+def append_companies(layout: Layout, entry: BatchEntry, total_bytes: int, batches: Iterable[BatchEntry]) -> None:
+    """Add a batch to the one file of all companies, whose size is then ``total_bytes``; write it anew if it is off."""
+    path = layout.all_companies
+    size = path.stat().st_size if path.exists() else 0
+    if size == total_bytes:
+        return
+    if size != total_bytes - entry.bytes:
+        _rewrite_companies(layout, batches)
+        return
+    with path.open("ab") as target:
+        _copy_batch(layout, entry, target)
+
+
+def _rewrite_companies(layout: Layout, batches: Iterable[BatchEntry]) -> None:
+    temporary = layout.raw / ".companies.jsonl.new"
+    with temporary.open("wb") as target:
+        for entry in batches:
+            _copy_batch(layout, entry, target)
+    temporary.replace(layout.all_companies)
+
+
+def _copy_batch(layout: Layout, entry: BatchEntry, target: Any) -> None:
+    for file in data_files(layout.batch(Stream.COMPANIES, entry.batch_id), Stream.COMPANIES):
+        with file.open("rb") as source:
+            shutil.copyfileobj(source, target)
+
+
+def data_files(folder: Path, stream: Stream) -> list[Path]:
+    """Return a batch's data files, in order."""
+    return sorted(Path(entry) for entry in os.scandir(folder) if _is_data(entry.name, stream))
+
+
+def _is_data(name: str, stream: Stream) -> bool:
+    return name.startswith(stream.value) and name.endswith(".jsonl")
+
+
+def write_dataset_note(layout: Layout, manifest: Manifest, segment: Segment) -> None:
+    """Write, once per dataset, what it is and how to make it again."""
+    settings = segment.settings
+    note = f"""# Dataset {manifest.dataset_id}
+
+Begun {utc(manifest.origin or 0):%Y-%m-%d %H:%M:%S} UTC by fleetgen {__version__}, algorithm {segment.algorithm}, in {settings.mode} mode.
+
+- Base seed: {settings.seed}
+- Settings of each segment: `segments/0001.toml` and those that follow it
+- Every batch and every gap: `ledger/companies.jsonl`, `ledger/events.jsonl`
+
+The bytes follow from the segments and the ledgers alone:
+
+    fleetgen verify --all                      makes every batch again and compares its hash
+    fleetgen replay events BATCH_ID            prints one batch, byte for byte
+"""
+    replace_file(layout.dataset_note, note.encode())

@@ -1,0 +1,20 @@
+"""Owns a process's heartbeat: a count in a file that grows while the process turns its loop."""
+
+import os
+from pathlib import Path
+
+from fleetgen.storage.files import make_folder
+
+
+class Heartbeat:
+    """Counts up in a file of its own."""
+
+    def __init__(self, path: Path) -> None:
+        make_folder(path.parent, mode=0o700)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._count = 0
+
+    def beat(self) -> None:
+        """Count one up."""
+        self._count += 1
+        os.pwrite(self._descriptor, b"%d\n" % self._count, 0)

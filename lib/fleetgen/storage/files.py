@@ -1,0 +1,150 @@
+"""Owns durable writes and locks on files; leaves what is written to its callers."""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fleetgen.errors import CannotCreate, HeldByAnother, Interrupted, SystemLacks
+
+LOCK_TIMEOUT_SECONDS = 10.0
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it durably; one that exists is fine. Raises CannotCreate."""
+    if folder.is_dir():
+        return
+    try:
+        make_folder(folder.parent)
+        folder.mkdir(mode=mode, exist_ok=True)
+        sync_folder(folder.parent)
+    except OSError as fault:
+        raise cannot_create(folder, fault) from fault
+
+
+def cannot_create(path: Path, fault: OSError) -> CannotCreate:
+    """Say what could not be made and why."""
+    return CannotCreate(f"Cannot write {path}: {fault.strerror or fault}. Make room or grant access, then try again.")
+
+
+def replace_file(path: Path, content: bytes, durable: bool = True) -> None:
+    """Put a file in place whole: a reader sees the old content or the new, a crash leaves one of them."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        write_file(temporary, content, durable)
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_file(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write a file, to the disk if it is to be durable."""
+    with path.open("wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def is_disk_fault(fault: BaseException) -> bool:
+    """Whether waiting for room or access may cure the fault."""
+    return isinstance(fault, CannotCreate) or (isinstance(fault, OSError) and fault.errno in _NO_ROOM)
+
+
+class FileLock:
+    """An exclusive lock on a file, released by the system when its holder dies.
+
+    The file holds the holder's pid, for messages. ``waited_seconds`` tells how long the last acquisition took.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.waited_seconds = 0.0
+        self._descriptor: int | None = None
+
+    def acquire(
+        self, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, interrupted: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Take the lock; raise HeldByAnother after the timeout, Interrupted when asked to stop, SystemLacks without locks."""
+        began = time.monotonic()
+        descriptor = self._open()
+        pause = 0.0005
+        try:
+            while not self._try(descriptor):
+                if interrupted():
+                    raise Interrupted
+                if time.monotonic() - began >= timeout_seconds:
+                    raise HeldByAnother(f"{self.path} is held by {self.holder()}.")
+                time.sleep(pause)
+                pause = min(pause * 2, 0.02)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        self.waited_seconds = time.monotonic() - began
+
+    def sign(self) -> None:
+        """Write this process's pid into the held lock, for the messages of those who are refused."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+
+    def release(self) -> None:
+        """Let go of the lock; without one, do nothing."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def holder(self) -> str:
+        """Name the process that holds the lock, as far as it told."""
+        with suppress(OSError, ValueError):
+            return f"process {int(self.path.read_text())}"
+        return "another process"
+
+    @contextmanager
+    def held(
+        self, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, interrupted: Callable[[], bool] = lambda: False
+    ) -> Iterator[None]:
+        """Hold the lock for a block."""
+        self.acquire(timeout_seconds, interrupted)
+        try:
+            yield
+        finally:
+            self.release()
+
+    def _open(self) -> int:
+        make_folder(self.path.parent)
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as fault:
+            raise cannot_create(self.path, fault) from fault
+
+    def _try(self, descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as fault:
+            if fault.errno in _NO_LOCKS:
+                raise SystemLacks(f"{self.path.parent} cannot lock files: put paths.data on a local disk.") from fault
+            raise
+        return True

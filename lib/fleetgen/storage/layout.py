@@ -1,0 +1,93 @@
+"""Owns where everything lies below the data directory; reads and writes nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleetgen.domain.records import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one data directory."""
+
+    data: Path
+
+    @property
+    def raw(self) -> Path:
+        return self.data / "raw"
+
+    @property
+    def staging(self) -> Path:
+        return self.data / ".staging"
+
+    @property
+    def manifests(self) -> Path:
+        return self.data / "manifests"
+
+    @property
+    def logs(self) -> Path:
+        return self.manifests / "logs"
+
+    @property
+    def segments(self) -> Path:
+        return self.manifests / "segments"
+
+    @property
+    def manifest(self) -> Path:
+        return self.manifests / "generator_state.json"
+
+    @property
+    def manifest_lock(self) -> Path:
+        return self.manifests / "generator_state.lock"
+
+    @property
+    def batch_manifest(self) -> Path:
+        return self.manifests / "batch_manifest.json"
+
+    @property
+    def dataset_note(self) -> Path:
+        return self.manifests / "dataset.md"
+
+    @property
+    def all_companies(self) -> Path:
+        return self.raw / "companies.jsonl"
+
+    def stream(self, stream: Stream) -> Path:
+        """The folder of a stream's batches."""
+        return self.raw / stream
+
+    def batch(self, stream: Stream, batch_id: str) -> Path:
+        return self.stream(stream) / batch_id
+
+    def batch_meta(self, stream: Stream, batch_id: str) -> Path:
+        return self.batch(stream, batch_id) / "batch_meta.json"
+
+    def staged(self, stream: Stream) -> Path:
+        """The folder in which a stream makes its next batch; it has one at a time."""
+        return self.staging / stream
+
+    def ledger(self, stream: Stream) -> Path:
+        return self.manifests / "ledger" / f"{stream}.jsonl"
+
+    def segment(self, number: int) -> Path:
+        return self.segments / f"{number:04d}.toml"
+
+    def holder_lock(self, stream: Stream) -> Path:
+        """Held by the one process that makes this stream, for as long as it lives."""
+        return self.manifests / f"{stream}.lock"
+
+    def writer_lock(self, stream: Stream) -> Path:
+        """Held while a batch of this stream is being made, so that cleaning can wait for its end."""
+        return self.manifests / f"{stream}.writing.lock"
+
+    @property
+    def dataset_parts(self) -> tuple[Path, ...]:
+        """Everything that belongs to a dataset and goes when it is cleaned; locks, logs and the manifest stay."""
+        names = ("raw", "truth", "staged", "processed", ".staging")
+        return (
+            *(self.data / name for name in names),
+            self.manifests / "ledger",
+            self.segments,
+            self.batch_manifest,
+            self.dataset_note,
+        )

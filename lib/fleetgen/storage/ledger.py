@@ -1,0 +1,186 @@
+"""Owns the ledgers: for each stream an append-only file with one line per decided interval, a batch or a gap.
+
+Its lines follow each other in time without a hole. What is decided, and when a line is written, is left to `generation`.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from fleetgen.domain.records import Interval, instant
+from fleetgen.errors import ManifestError
+from fleetgen.storage.files import make_folder, sync_folder
+
+GapReason = Literal["paused", "backpressure", "downtime", "disk"]
+
+_TAIL_BYTES = 8192
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: str
+    end: str
+    segment: int
+    company_count: int
+    """Companies in reach of a batch of events; otherwise the companies there are at the interval's end."""
+
+    @cached_property
+    def interval(self) -> Interval:
+        return Interval(instant(self.start), instant(self.end))
+
+
+class BatchEntry(_Entry):
+    """A published batch: its inputs, its counts and its hash."""
+
+    kind: Literal["batch"] = "batch"
+    batch_number: int
+    batch_id: str
+    mode: str
+    record_count: int
+    valid_count: int
+    corrupted_count: int
+    bytes: int
+    parts: int
+    sha256: str
+
+
+class GapEntry(_Entry):
+    """An interval, or several in a row, in which nothing was made."""
+
+    kind: Literal["gap"] = "gap"
+    reason: GapReason
+    intervals: int
+
+
+Entry = Annotated[BatchEntry | GapEntry, Field(discriminator="kind")]
+_ENTRY: TypeAdapter[BatchEntry | GapEntry] = TypeAdapter(Entry)
+
+
+class Ledger:
+    """One stream's ledger."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, entry: BatchEntry | GapEntry) -> None:
+        """Add a line durably."""
+        make_folder(self.path.parent)
+        new = not self.path.exists()
+        with self.path.open("ab") as file:
+            file.write(entry.model_dump_json().encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            sync_folder(self.path.parent)
+
+    def last(self) -> BatchEntry | GapEntry | None:
+        """Return the last whole line."""
+        lines = self._tail_lines(self._size())
+        return self._parse(lines[-1]) if lines else None
+
+    def entries(self) -> Iterator[BatchEntry | GapEntry]:
+        """Yield all lines, oldest first; a torn last line is left out."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield self._parse(line)
+
+    def batches(self) -> Iterator[BatchEntry]:
+        """Yield the batches, oldest first."""
+        return (entry for entry in self.entries() if isinstance(entry, BatchEntry))
+
+    def newest_batches(self, count: int) -> list[BatchEntry]:
+        """Return the newest batches, oldest first, reading no more of the file than they take."""
+        size, wanted = self._size(), max(1, count) * 600
+        while True:
+            lines = self._tail_lines(size, wanted)
+            found = [entry for entry in map(self._parse, lines) if isinstance(entry, BatchEntry)]
+            if len(found) >= count or wanted >= size:
+                return found[-count:] if count else []
+            wanted *= 4
+
+    def ended_by(self, moment: int) -> BatchEntry | GapEntry | None:
+        """Return the newest line whose interval ended at or before this instant.
+
+        Costs one read near the end of the file as long as the answer is there, and a bisection otherwise.
+        """
+        size = self._size()
+        lines = [self._parse(line) for line in self._tail_lines(size)]
+        ended = [entry for entry in lines if entry.interval.end <= moment]
+        if ended or not size:
+            return ended[-1] if ended else None
+        return self._bisect(moment, size)
+
+    def repair(self) -> bool:
+        """Cut off a torn last line; return whether there was one."""
+        size = self._size()
+        if not size:
+            return False
+        with self.path.open("r+b") as file:
+            whole = self._whole_size(file, size)
+            if whole == size:
+                return False
+            file.truncate(whole)
+            os.fsync(file.fileno())
+        return True
+
+    def _whole_size(self, file: BinaryIO, size: int) -> int:
+        end = size
+        while end > 0:
+            start = max(0, end - _TAIL_BYTES)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            end = start
+        return 0
+
+    def _bisect(self, moment: int, size: int) -> BatchEntry | GapEntry | None:
+        """Find by offset: ``low`` is the start of a line that ended by then, ``high`` an offset behind the last such."""
+        found: BatchEntry | GapEntry | None = None
+        low, high = 0, size
+        with self.path.open("rb") as file:
+            while low < high:
+                middle = (low + high) // 2
+                start, line = self._line_from(file, middle)
+                entry = self._parse(line) if line else None
+                if entry is not None and entry.interval.end <= moment:
+                    found, low = entry, start + len(line)
+                else:
+                    high = middle
+        return found
+
+    def _line_from(self, file: BinaryIO, offset: int) -> tuple[int, bytes]:
+        """Return the first line that starts at or after an offset, and where it starts."""
+        file.seek(max(0, offset - 1))
+        if offset > 0:
+            file.readline()
+        start = file.tell()
+        line = file.readline()
+        return start, line if line.endswith(b"\n") else b""
+
+    def _tail_lines(self, size: int, wanted: int = _TAIL_BYTES) -> list[bytes]:
+        """Return the whole lines within the last bytes of the file."""
+        if not size:
+            return []
+        start = max(0, size - wanted)
+        with self.path.open("rb") as file:
+            file.seek(start)
+            lines = file.read(size - start).split(b"\n")[:-1]
+        return lines[1:] if start else lines
+
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def _parse(self, line: bytes) -> BatchEntry | GapEntry:
+        try:
+            return _ENTRY.validate_json(line)
+        except ValidationError as fault:
+            raise ManifestError(f"{self.path} has a line that is no entry: {line[:80]!r}") from fault

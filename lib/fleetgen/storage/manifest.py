@@ -1,0 +1,180 @@
+"""Owns the manifest: desired state, segments and the head of each stream, in one file that processes share under a lock.
+
+It is read without the lock (a reader sees the old content or the new) and changed only within `ManifestStore.locked`.
+What may be written when is left to `generation`.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fleetgen.domain.records import Stream
+from fleetgen.errors import HeldByAnother, ManifestError
+from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock, replace_file
+from fleetgen.storage.ledger import GapReason
+from fleetgen.storage.layout import Layout
+
+MANIFEST_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def updated(self, **changes: Any) -> Self:
+        """Return a copy with these fields changed."""
+        return self.model_copy(update=changes)
+
+
+class Totals(_Part):
+    """What a stream has published since the dataset began."""
+
+    batches: dict[str, int] = Field(default_factory=dict)
+    """Batches by mode."""
+    records: int = 0
+    bytes: int = 0
+    missed: dict[GapReason, int] = Field(default_factory=dict)
+    """Intervals in gaps, by reason."""
+    backfilled: int = 0
+
+
+class Head(_Part):
+    """Where a stream stands. Instants are microseconds since the epoch."""
+
+    stands_at: int = 0
+    """End of the last decided interval: the watermark."""
+    next_batch: int = 0
+    next_company: int = 0
+    """Number of the next company; 0 in the stream of events."""
+    last_batch_id: str | None = None
+    last_published_at: int | None = None
+    totals: Totals = Totals()
+
+
+class SegmentEntry(_Part):
+    """A segment's place in the dataset; its settings are in its own file."""
+
+    number: int
+    instant: int
+    algorithm: int
+    digest: str
+    first_company_batch: int
+    first_company: int
+    first_event_batch: int
+
+
+class Desired(_Part):
+    """What people asked for."""
+
+    paused: bool = False
+    paused_at: int | None = None
+    resumed_at: int | None = None
+    pause_reason: str | None = None
+
+    def paused_when(self, moment: int) -> bool:
+        """Whether the last pause covers this instant."""
+        if self.paused_at is None or moment < self.paused_at:
+            return False
+        return self.paused or (self.resumed_at is not None and moment < self.resumed_at)
+
+
+class Manifest(_Part):
+    """The shared state of one dataset. Its size does not depend on the number of batches."""
+
+    schema_version: int = MANIFEST_VERSION
+    dataset_id: str
+    origin: int | None = None
+    """The instant of the first start; None while the dataset is empty."""
+    drawn_seed: int | None = None
+    """The seed, where the configuration leaves it to be drawn."""
+    segments: tuple[SegmentEntry, ...] = ()
+    heads: dict[Stream, Head] = Field(default_factory=lambda: {stream: Head() for stream in Stream})
+    desired: Desired = Desired()
+    cleaning: str | None = None
+    """Name of the trash folder while a clean is under way."""
+
+    def head(self, stream: Stream) -> Head:
+        return self.heads[stream]
+
+    def with_head(self, stream: Stream, head: Head) -> "Manifest":
+        """Return the manifest with this head for the stream."""
+        return self.updated(heads={**self.heads, stream: head})
+
+
+def empty_manifest() -> Manifest:
+    """Return the manifest of a new, empty dataset."""
+    return Manifest(dataset_id=os.urandom(16).hex())
+
+
+class ManifestStore:
+    """Reads and replaces the manifest of one data directory."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.path: Path = layout.manifest
+        self.lock = FileLock(layout.manifest_lock)
+        self._seen: tuple[tuple[int, int, int], Manifest] | None = None
+
+    def read(self) -> Manifest | None:
+        """Return the manifest, or None where there is none; parses it only if the file has changed."""
+        try:
+            status = self.path.stat()
+            mark = (status.st_mtime_ns, status.st_ino, status.st_size)
+            if self._seen is None or self._seen[0] != mark:
+                self._seen = (mark, self._parse(self.path.read_bytes()))
+            return self._seen[1]
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def locked(
+        self, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, interrupted: Callable[[], bool] = lambda: False
+    ) -> Iterator["Transaction"]:
+        """Hold the lock for a block that may change the manifest; raises HeldByAnother when it cannot be had in time."""
+        try:
+            self.lock.acquire(timeout_seconds, interrupted)
+        except HeldByAnother as fault:
+            raise HeldByAnother(f"The manifest stayed locked for {timeout_seconds:g} s: {fault} Try again.") from fault
+        try:
+            self.lock.sign()
+            yield Transaction(self, self.read() or empty_manifest())
+        finally:
+            self.lock.release()
+
+    def write(self, manifest: Manifest) -> None:
+        """Replace the file durably."""
+        replace_file(self.path, manifest.model_dump_json(indent=1).encode() + b"\n")
+
+    def _parse(self, content: bytes) -> Manifest:
+        try:
+            version = json.loads(content).get("schema_version")
+        except (ValueError, AttributeError) as fault:
+            raise ManifestError(f"{self.path} is damaged: it is no JSON object. Restore it or clean the data.") from fault
+        if version != MANIFEST_VERSION:
+            raise ManifestError(
+                f"{self.path} has schema version {version!r}; this fleetgen reads version {MANIFEST_VERSION}. "
+                "Use the fleetgen that wrote it, or another data directory."
+            )
+        try:
+            return Manifest.model_validate_json(content)
+        except ValidationError as fault:
+            wrong = ", ".join(".".join(map(str, error["loc"])) for error in fault.errors())
+            raise ManifestError(f"{self.path} is damaged at {wrong}. Restore it or clean the data.") from fault
+
+
+class Transaction:
+    """The manifest under its lock: `save` makes a change durable at once."""
+
+    def __init__(self, store: ManifestStore, manifest: Manifest) -> None:
+        self._store = store
+        self.manifest = manifest
+
+    def save(self, manifest: Manifest) -> Manifest:
+        """Write the manifest, if it differs."""
+        if manifest != self.manifest or not self._store.path.exists():
+            self._store.write(manifest)
+            self.manifest = manifest
+        return manifest

@@ -1,0 +1,1 @@
+"""supervisord underneath: from the configuration to its file, talking to it, and what runs inside it."""

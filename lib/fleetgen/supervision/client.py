@@ -1,0 +1,71 @@
+"""Owns talking to a running supervisord over its unix socket; leaves what to say to `cli`."""
+
+import socket
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from fleetgen.errors import Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """What supervisord says of a process."""
+
+    name: str
+    state: str
+    pid: int
+    uptime_seconds: int
+    exit_status: int
+
+
+class Supervisor:
+    """A supervisord, by its socket. Every call raises Unreachable if it does not answer."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self._socket = socket_path
+
+    def is_up(self) -> bool:
+        """Whether somebody listens on the socket."""
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+            probe.settimeout(2)
+            try:
+                probe.connect(str(self._socket))
+            except OSError:
+                return False
+            return True
+
+    def pid(self) -> int:
+        """Return supervisord's pid."""
+        return int(self._call("supervisor.getPID"))
+
+    def processes(self) -> list[ProcessState]:
+        """Return the states of all processes."""
+        return [
+            ProcessState(
+                name=info["name"],
+                state=info["statename"],
+                pid=info["pid"],
+                uptime_seconds=max(0, info["now"] - info["start"]) if info["pid"] else 0,
+                exit_status=info["exitstatus"],
+            )
+            for info in self._call("supervisor.getAllProcessInfo")
+        ]
+
+    def shut_down(self) -> None:
+        """Ask supervisord to stop every process and end."""
+        self._call("supervisor.shutdown")
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        if not self.is_up():
+            raise Unreachable("The set is not running: start it with `fleetgen up`.")
+        proxy = ServerProxy("http://127.0.0.1", transport=SupervisorTransport(serverurl=f"unix://{self._socket}"))
+        try:
+            return getattr(proxy, method)(*arguments)
+        except (OSError, Fault, HTTPException) as fault:
+            raise Unreachable(f"supervisord does not answer on {self._socket}: {fault}.") from fault

@@ -1,0 +1,1 @@
+"""What processes tell of themselves: metrics for Prometheus, log lines for people and programs."""

@@ -1,0 +1,54 @@
+"""Owns log lines: JSON for programs, and the same line as a sentence for people."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import Processor
+
+Logger = structlog.typing.FilteringBoundLogger
+
+COLOURS = {"company": "36", "driver": "35", "supervisor": "34"}
+_LEVEL_COLOURS = {"warning": "33", "error": "31", "critical": "31"}
+
+
+def start_logging(logger: str, stream: TextIO = sys.stdout) -> Logger:
+    """Write log lines to a stream from now on: sentences on a terminal, JSON Lines otherwise. Returns the logger."""
+    shape: Callable[[Any, str, Any], str] = _readable if stream.isatty() else _as_json
+    processors: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+        shape,
+    ]
+    structlog.configure(processors, logger_factory=structlog.WriteLoggerFactory(stream), cache_logger_on_first_use=True)
+    bound: Logger = structlog.get_logger().bind(logger=logger)
+    return bound
+
+
+def sentence(line: dict[str, Any], colour: bool) -> str:
+    """Return a log line as people read it: time, process, what happened."""
+    process, level = str(line.get("logger", "")), str(line.get("level", "info"))
+    text = str(line.get("event", ""))
+    if remedy := line.get("remedy"):
+        text = f"{text} {remedy}"
+    if fault := line.get("exception"):
+        text = f"{text} ({fault[-1]['exc_type']}: {fault[-1]['exc_value']})"
+    time = str(line.get("timestamp", ""))[11:19]
+    if not colour:
+        return f"{time}  {process:<10}  {text}"
+    code = _LEVEL_COLOURS.get(level)
+    shown = f"\033[{code}m{text}\033[0m" if code else text
+    return f"\033[2m{time}\033[0m  \033[{COLOURS.get(process, '37')}m{process:<10}\033[0m  {shown}"
+
+
+def _as_json(logger: Any, method: str, line: Any) -> str:
+    first = {key: line.pop(key) for key in ("timestamp", "level", "logger", "event") if key in line}
+    return json.dumps({**first, **line}, default=str)
+
+
+def _readable(logger: Any, method: str, line: Any) -> str:
+    return sentence(line, colour=True)

@@ -1,0 +1,190 @@
+"""Owns the metrics of a generator process: one registry, served on one port. What they mean stands in their help texts.
+
+Totals are exported as the manifest has them, so they go on after a restart and always equal what is on disk.
+"""
+
+import errno
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+from typing import Any
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from fleetgen import __version__
+from fleetgen.domain.records import SECOND, Settings, Stream
+from fleetgen.errors import HeldByAnother
+from fleetgen.generation.maker import LeftOut, Published
+from fleetgen.storage.manifest import Totals
+
+prometheus_client.disable_created_metrics()
+
+MODES = ("emulated", "production")
+GAP_REASONS = ("paused", "backpressure", "downtime", "disk")
+PHASES = ("generate", "encode", "publish", "record")
+ERROR_PHASES = ("plan", "batch", "gap", "config", "metrics")
+
+_TIMING_BUCKETS = (
+    *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+_SIZE_BUCKETS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 500_000, 1_000_000)
+
+
+class GeneratorMetrics:
+    """The metrics of the process that makes one stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._totals = _TotalsCollector(stream)
+        self.registry.register(self._totals)
+        self._lag = self._histogram("batch_start_lag_seconds", "Actual minus scheduled start of a batch.", _TIMING_BUCKETS)
+        self._deviation = self._histogram(
+            "batch_interval_deviation_seconds",
+            "Absolute difference between the actual and the scheduled time since the batch before.",
+            _TIMING_BUCKETS,
+        )
+        self._duration = self._histogram(
+            "batch_duration_seconds", "Time spent in each phase of a batch.", _TIMING_BUCKETS, ["phase"]
+        )
+        self._size = self._histogram("batch_size_records", "Records in a batch.", _SIZE_BUCKETS)
+        self._bounds = self._gauge("batch_size_limit_records", "Bounds of a batch's size; NaN without bounds.", ["bound"])
+        self._interval = self._gauge("batch_interval_seconds", "Target interval between batches.")
+        self._paused = self._gauge("paused", "1 while publishing is paused.")
+        self._mode = self._gauge("mode_active", "1 for the mode in force.", ["mode"])
+        self._companies = self._gauge("companies_registered", "Companies registered since the dataset began.")
+        self._free = self._gauge("data_disk_free_bytes", "Free space where the data lies.")
+        self._completed = self._gauge(
+            "last_batch_completion_timestamp_seconds", "When the last batch was published.", ["stream"]
+        )
+        self._next = self._gauge("next_batch_scheduled_timestamp_seconds", "When the next batch is due.", ["stream"])
+        self._lock_wait = self._histogram(
+            "manifest_lock_wait_seconds", "Time waited for the manifest's lock.", _TIMING_BUCKETS
+        )
+        self._reload_ok = self._gauge("config_last_reload_successful", "1 if the configuration was valid when last read.")
+        self._reload_time = self._gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration was last read and valid."
+        )
+        self._errors = prometheus_client.Counter(
+            "fleetgen_errors_total", "Errors that were logged and tried again.", ["phase"], registry=self.registry
+        )
+        self._gauge("build_info", "The version in use.", ["version"]).labels(__version__).set(1)
+        self._previous: tuple[int, int] | None = None
+        self._know_labels()
+
+    def _know_labels(self) -> None:
+        """Export every label set at 0 from the start."""
+        for phase in PHASES:
+            self._duration.labels(phase)
+        for phase in ERROR_PHASES:
+            self._errors.labels(phase)
+        self._completed.labels(self.stream)
+        self._next.labels(self.stream)
+
+    def serve(self, address: str, port: int) -> ThreadingHTTPServer:
+        """Serve /metrics in a thread; raise HeldByAnother if the port is taken."""
+        try:
+            server, _ = prometheus_client.start_http_server(port, address, self.registry)
+        except OSError as fault:
+            if fault.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+                raise
+            raise HeldByAnother(
+                f"Cannot serve metrics on {address}:{port}: {fault.strerror}. Stop what uses the port, or start with "
+                "--port-offset N, or change [metrics] in the configuration."
+            ) from fault
+        return server
+
+    def published(self, batch: Published) -> None:
+        """Count a batch. One that was not waited for tells nothing of the cadence and is left out there."""
+        self.totals(batch.head.totals)
+        self._size.observe(batch.entry.record_count)
+        for phase, seconds in batch.phases.items():
+            self._duration.labels(phase).observe(seconds)
+        self._completed.labels(self.stream).set(batch.finished_at / SECOND)
+        if batch.late:
+            self._previous = None
+            return
+        self._lag.observe(max(0, batch.started_at - batch.scheduled_at) / SECOND)
+        if self._previous is not None:
+            actual, scheduled = batch.started_at - self._previous[0], batch.scheduled_at - self._previous[1]
+            self._deviation.observe(abs(actual - scheduled) / SECOND)
+        self._previous = (batch.started_at, batch.scheduled_at)
+
+    def left_out(self, gap: LeftOut) -> None:
+        """Count a gap."""
+        self.totals(gap.head.totals)
+        self._previous = None
+
+    def totals(self, totals: Totals) -> None:
+        """Export the stream's totals as the manifest has them."""
+        self._totals.totals = totals
+
+    def in_force(self, settings: Settings) -> None:
+        """Export what the segment in force asks for."""
+        least, most = settings.events_per_batch or (float("nan"), float("nan"))
+        if self.stream is Stream.COMPANIES:
+            least = most = settings.companies_per_batch
+        self._bounds.labels("min").set(least)
+        self._bounds.labels("max").set(most)
+        self._interval.set(settings.interval_seconds(self.stream))
+        for mode in MODES:
+            self._mode.labels(mode).set(mode == settings.mode)
+
+    def standing(self, paused: bool, companies: int, next_due: int | None, free_bytes: int) -> None:
+        """Export where things stand."""
+        self._paused.set(paused)
+        self._companies.set(companies)
+        self._free.set(free_bytes)
+        if next_due is not None:
+            self._next.labels(self.stream).set(next_due / SECOND)
+
+    def config_read(self, valid: bool, at: int) -> None:
+        """Export whether the configuration was valid when it was last read."""
+        self._reload_ok.set(valid)
+        if valid:
+            self._reload_time.set(at / SECOND)
+
+    def lock_waited(self, seconds: float) -> None:
+        self._lock_wait.observe(seconds)
+
+    def error(self, phase: str) -> None:
+        self._errors.labels(phase).inc()
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], labels: list[str] | None = None) -> Histogram:
+        return Histogram(f"fleetgen_{name}", text, labels or [], buckets=buckets, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, labels: list[str] | None = None) -> Gauge:
+        return Gauge(f"fleetgen_{name}", text, labels or [], registry=self.registry)
+
+
+class _TotalsCollector(Collector):
+    """Exports the manifest's totals of a stream as counters."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.totals = Totals()
+
+    def collect(self) -> Iterator[Any]:
+        totals, stream = self.totals, self.stream.value
+        batches = CounterMetricFamily("fleetgen_batches", "Batches published.", labels=["stream", "mode"])
+        for mode in MODES:
+            batches.add_metric([stream, mode], totals.batches.get(mode, 0))
+        missed = CounterMetricFamily(
+            "fleetgen_batches_missed", "Intervals left out for good.", labels=["stream", "reason"]
+        )
+        for reason in GAP_REASONS:
+            missed.add_metric([stream, reason], totals.missed.get(reason, 0))  # type: ignore[call-overload]
+        yield batches
+        yield missed
+        yield self._total("fleetgen_batches_backfilled", "Batches made after an outage.", totals.backfilled)
+        yield self._total("fleetgen_records", "Records published.", totals.records)
+        yield self._total("fleetgen_output_bytes", "Bytes of records published.", totals.bytes)
+
+    def _total(self, name: str, text: str, value: int) -> CounterMetricFamily:
+        family = CounterMetricFamily(name, text, labels=["stream"])
+        family.add_metric([self.stream.value], value)
+        return family
