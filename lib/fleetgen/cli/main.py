@@ -8,8 +8,9 @@ import click
 from fleetgen import __version__
 from fleetgen.cli.output import guarded
 
-# One thread: a generator multiplies no matrices, and idle threads of the numeric library cost memory.
+# A generator multiplies no matrices and uses no pydantic plugin: idle threads and the search for plugins cost memory.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 _COMMANDS = {
     "up": "process_set",

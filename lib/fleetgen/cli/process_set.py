@@ -218,5 +218,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
         table = Table("stream", "batches", "records", "last batch", "next due", box=None, header_style="dim")
         for each in facts["streams"]:
             due = each["next_due"][11:19]
-            table.add_row(each["stream"], f"{each['batches']:,}", f"{each['records']:,}", each["last_batch_id"] or "-", due)
+            table.add_row(
+                each["stream"], f"{each['batches']:,}", f"{each['records']:,}", each["last_batch_id"] or "-", due
+            )
         console.print(table)

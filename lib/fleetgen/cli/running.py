@@ -1,6 +1,7 @@
 """Owns `fleetgen run`: one process in the foreground; what supervisord starts. Kept apart to import little."""
 
 import importlib
+import sys
 from pathlib import Path
 
 import click
@@ -15,5 +16,7 @@ from fleetgen.config.loading import load
 @with_config
 def run(process: str, port_offset: int, config_file: Path) -> None:
     """Run one process in the foreground; this is what supervisord starts."""
+    # structlog draws in rich wherever it is installed, for tracebacks on a terminal that no process prints: 6 MB.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     loaded = load(config_file)
     importlib.import_module(f"fleetgen.processes.{process}").main(loaded, port_offset)

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fleetgen.config.faults import faults_of
 from fleetgen.config.model import SOCKET_PATH_BYTES, Config, folder
 from fleetgen.errors import ConfigurationError
 from fleetgen.storage.layout import Layout
@@ -66,7 +65,9 @@ def read_text(file: Path) -> str:
             f"There is no {file}. Make one with `fleetgen init DIR`, or name one with --config."
         ) from fault
     except OSError as fault:
-        raise ConfigurationError(f"{file} cannot be read: {fault.strerror}. Grant access, or name another file.") from fault
+        raise ConfigurationError(
+            f"{file} cannot be read: {fault.strerror}. Grant access, or name another file."
+        ) from fault
     except UnicodeDecodeError as fault:
         raise ConfigurationError(f"{file} is no UTF-8 text (byte {fault.start}): save it as UTF-8.") from fault
 
@@ -86,6 +87,8 @@ def _validated(values: dict[str, Any], text: str, file: Path) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as failure:
+        from fleetgen.config.faults import faults_of
+
         faults = faults_of(failure, text, values)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         listed = "\n".join(f"  {fault}" for fault in faults)

@@ -18,6 +18,8 @@ SOCKET_PATH_BYTES = 99
 
 _DAY = 86_400
 _HOUR = 3_600
+_GEOGRAPHY_WEIGHTS: dict[Geography, float] = {"US": 1.0}
+_EVENT_TYPE_WEIGHTS: dict[EventType, float] = {"start driving": 0.40, "stopped driving": 0.35, "delivered": 0.25}
 _GREATEST_SEED = 2**63 - 1
 
 
@@ -78,13 +80,13 @@ class Fleet(_Table):
     event_rate_per_driver: Rate = 3.5
     """Expected events per driver in 15 minutes."""
     geography_weights: Annotated[dict[Geography, Weight], AfterValidator(_some_weight), _weights(GEOGRAPHIES)] = Field(
-        default_factory=lambda: {"US": 1.0}
+        default_factory=lambda: dict(_GEOGRAPHY_WEIGHTS)
     )
     """Relative weights of the geographies."""
     active_probability: Probability = 1.0
     """Share of active companies; inactive ones send no events."""
     event_type_weights: Annotated[dict[EventType, Weight], AfterValidator(_some_weight), _weights(EVENT_TYPES)] = Field(
-        default_factory=lambda: {"start driving": 0.40, "stopped driving": 0.35, "delivered": 0.25}
+        default_factory=lambda: dict(_EVENT_TYPE_WEIGHTS)
     )
     """Relative weights of the event types."""
 
@@ -201,9 +203,9 @@ class Config(_Table):
             drivers_per_company=self.fleet.drivers_per_company,
             max_active_companies=self.fleet.max_active_companies,
             event_rate_per_driver=self.fleet.event_rate_per_driver,
-            geography_weights=dict(self.fleet.geography_weights),
+            geography_weights={**self.fleet.geography_weights},
             active_probability=self.fleet.active_probability,
-            event_type_weights=dict(self.fleet.event_type_weights),
+            event_type_weights={**self.fleet.event_type_weights},
             company_interval_seconds=cadence.company_interval,
             driver_interval_seconds=cadence.driver_interval,
             companies_per_batch=cadence.companies_per_batch,

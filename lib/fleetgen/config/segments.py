@@ -98,5 +98,3 @@ def read_segment(path: Path) -> SegmentRecord:
         raise ManifestError(f"{path} is missing: the settings of its batches are lost. Restore it or clean.") from fault
     except (ValueError, ValidationError) as fault:
         raise ManifestError(f"{path} is damaged. Restore it or clean the data.") from fault
-
-

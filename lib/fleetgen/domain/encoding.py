@@ -7,6 +7,7 @@ have more digits go in an assignment of their own. What the columns say is decid
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,15 @@ Offsets = NDArray[np.int64]
 CHUNK_ROWS = 8192
 """Rows encoded at a time; their lines stay in the processor's cache. Any number gives the same bytes."""
 
-_UUID_PIECES = (0, 4, 9, 14, 19, 24, 28, 32)
-_UUID_DASHES = (8, 13, 18, 23)
+_UUID_DASHES = (2, 3, 4, 5)
+"""The pieces of 16 bits before which a UUID's text has a dash."""
+_UUID_LAYOUT = [
+    field
+    for piece in range(8)
+    for field in ([(f"dash{piece}", "u1")] if piece in _UUID_DASHES else []) + [(f"piece{piece}", "u4")]
+]
 _UUID_WIDTH = 36
+_STAMP_LAYOUT = [("date", "V11"), ("minute", "V6"), ("second", "u2"), ("milli", "u4"), ("micro", "u4")]
 _STAMP_WIDTH = len("2026-01-31T12:00:00.000000Z")
 _DAY = 86_400
 _DRIVER_DIGITS = 3
@@ -182,40 +189,50 @@ def _digits(numbers: Offsets, width: int) -> NDArray[np.void]:
 
 def uuid_text(pieces: NDArray[np.uint16]) -> NDArray[np.void]:
     """Return UUIDs given as (n, 8) pieces of 16 bits as text of 36 bytes."""
-    names = [f"piece{offset}" for offset in _UUID_PIECES] + [f"dash{offset}" for offset in _UUID_DASHES]
-    formats = ["u4"] * len(_UUID_PIECES) + ["u1"] * len(_UUID_DASHES)
-    layout = {"names": names, "formats": formats, "offsets": _UUID_PIECES + _UUID_DASHES, "itemsize": _UUID_WIDTH}
-    text = np.empty(len(pieces), np.dtype(layout))  # type: ignore[call-overload]
+    text: NDArray[Any] = np.empty(len(pieces), _UUID_LAYOUT)
     table = _hexadecimal()
-    for piece, offset in enumerate(_UUID_PIECES):
-        text[f"piece{offset}"] = table[pieces[:, piece]]
-    for offset in _UUID_DASHES:
-        text[f"dash{offset}"] = ord("-")
+    for piece in range(8):
+        text[f"piece{piece}"] = table[pieces[:, piece]]
+    for dash in _UUID_DASHES:
+        text[f"dash{dash}"] = ord("-")
     return text.view(f"V{_UUID_WIDTH}")
 
 
 def stamp_text(interval: Interval, seconds: Offsets, microseconds: Offsets) -> NDArray[np.void]:
     """Return instants, counted from the interval's start, as ISO 8601 text with six decimals and Z, 27 bytes."""
     days, of_day = np.divmod(interval.start // SECOND + seconds, _DAY)
-    milliseconds, rest = np.divmod(microseconds, 1000)
-    text = np.empty(len(seconds), [("date", "V11"), ("clock", "V8"), ("milli", "u4"), ("micro", "u4")])
+    minutes, of_minute = np.divmod(of_day, 60)
+    milliseconds, of_millisecond = np.divmod(microseconds, 1000)
+    text = np.empty(len(seconds), _STAMP_LAYOUT)
     first_day = interval.start // SECOND // _DAY
     text["date"] = _dates(first_day, (interval.end // SECOND - 1) // _DAY)[days - first_day]
-    text["clock"] = _clock()[of_day]
+    text["minute"] = _minutes()[minutes]
+    text["second"] = _seconds()[of_minute]
     text["milli"] = _thousand(".{:03d}")[milliseconds]
-    text["micro"] = _thousand("{:03d}Z")[rest]
+    text["micro"] = _thousand("{:03d}Z")[of_millisecond]
     return text.view(f"V{_STAMP_WIDTH}")
 
 
 @cache
 def _hexadecimal() -> NDArray[np.uint32]:
-    return np.frombuffer(b"".join(b"%04x" % number for number in range(1 << 16)), np.uint32)
+    """Return the text of 0000 … ffff, four bytes each."""
+    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+    numbers = np.arange(1 << 16, dtype=np.uint16)
+    text = np.empty((1 << 16, 4), np.uint8)
+    for place in range(4):
+        text[:, place] = digits[numbers >> np.uint16(12 - 4 * place) & np.uint16(15)]
+    return text.view(np.uint32).reshape(-1)
 
 
 @cache
-def _clock() -> NDArray[np.void]:
-    text = ("%02d:%02d:%02d" % (second // 3600, second // 60 % 60, second % 60) for second in range(_DAY))
-    return np.frombuffer("".join(text).encode(), "V8")
+def _minutes() -> NDArray[np.void]:
+    """Return the text of the minutes of a day, such as 23:59: with the colon that follows."""
+    return np.frombuffer("".join(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440)).encode(), "V6")
+
+
+@cache
+def _seconds() -> NDArray[np.uint16]:
+    return np.frombuffer("".join(f"{second:02d}" for second in range(60)).encode(), np.uint16)
 
 
 @cache

@@ -81,9 +81,7 @@ def unrecorded_batch(layout: Layout, stream: Stream, head: Head) -> BatchEntry |
     return ledger_entry(meta) if meta is not None and meta["batch_number"] == head.next_batch else None
 
 
-def head_after(
-    head: Head, stream: Stream, entry: BatchEntry | GapEntry, published_at: int | None, late: bool
-) -> Head:
+def head_after(head: Head, stream: Stream, entry: BatchEntry | GapEntry, published_at: int | None, late: bool) -> Head:
     """Return where a stream stands after this entry."""
     totals = head.totals
     if isinstance(entry, GapEntry):

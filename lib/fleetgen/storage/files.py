@@ -84,7 +84,7 @@ class FileLock:
     def acquire(
         self, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, interrupted: Callable[[], bool] = lambda: False
     ) -> None:
-        """Take the lock; raise HeldByAnother after the timeout, Interrupted when asked to stop, SystemLacks without locks."""
+        """Take the lock, or raise HeldByAnother after the timeout, Interrupted when asked to stop, SystemLacks without locks."""
         began = time.monotonic()
         descriptor = self._open()
         pause = 0.0005

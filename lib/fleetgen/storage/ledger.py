@@ -1,6 +1,6 @@
 """Owns the ledgers: for each stream an append-only file with one line per decided interval, a batch or a gap.
 
-Its lines follow each other in time without a hole. What is decided, and when a line is written, is left to `generation`.
+Its lines follow each other in time without a hole. What is decided, and when it is written, is left to `generation`.
 """
 
 import os
@@ -143,7 +143,7 @@ class Ledger:
         return 0
 
     def _bisect(self, moment: int, size: int) -> BatchEntry | GapEntry | None:
-        """Find by offset: ``low`` is the start of a line that ended by then, ``high`` an offset behind the last such."""
+        """Search by offset: lines before ``low`` ended by then, those from ``high`` on did not."""
         found: BatchEntry | GapEntry | None = None
         low, high = 0, size
         with self.path.open("rb") as file:

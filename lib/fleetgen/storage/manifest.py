@@ -1,4 +1,4 @@
-"""Owns the manifest: desired state, segments and the head of each stream, in one file that processes share under a lock.
+"""Owns the manifest: desired state, segments and each stream's head, in one file that processes share under a lock.
 
 It is read without the lock (a reader sees the old content or the new) and changed only within `ManifestStore.locked`.
 What may be written when is left to `generation`.
@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fleetgen.domain.records import Stream
 from fleetgen.errors import HeldByAnother, ManifestError
 from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock, replace_file
-from fleetgen.storage.ledger import GapReason
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.ledger import GapReason
 
 MANIFEST_VERSION = 1
 
@@ -133,7 +133,7 @@ class ManifestStore:
     def locked(
         self, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, interrupted: Callable[[], bool] = lambda: False
     ) -> Iterator["Transaction"]:
-        """Hold the lock for a block that may change the manifest; raises HeldByAnother when it cannot be had in time."""
+        """Hold the lock for a block that may change the manifest; raise HeldByAnother if it cannot be had in time."""
         try:
             self.lock.acquire(timeout_seconds, interrupted)
         except HeldByAnother as fault:
@@ -152,7 +152,9 @@ class ManifestStore:
         try:
             version = json.loads(content).get("schema_version")
         except (ValueError, AttributeError) as fault:
-            raise ManifestError(f"{self.path} is damaged: it is no JSON object. Restore it or clean the data.") from fault
+            raise ManifestError(
+                f"{self.path} is damaged: it is no JSON object. Restore it or clean the data."
+            ) from fault
         if version != MANIFEST_VERSION:
             raise ManifestError(
                 f"{self.path} has schema version {version!r}; this fleetgen reads version {MANIFEST_VERSION}. "

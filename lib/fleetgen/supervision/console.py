@@ -1,4 +1,4 @@
-"""Owns what the terminal of `fleetgen up` shows: each log line of a process as a sentence, and what became of processes.
+"""Owns what the terminal of `fleetgen up` shows: log lines as sentences, and what became of processes.
 
 It runs inside supervisord as an rpcinterface plugin, whose exceptions and delays would be supervisord's own: every
 callback catches everything, and a terminal that takes no more loses lines (the log files keep them) but stops nobody.

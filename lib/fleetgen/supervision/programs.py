@@ -47,9 +47,10 @@ def render(loaded: LoadedConfig, port_offset: int = 0) -> str:
 def _sections(loaded: LoadedConfig, port_offset: int) -> Iterator[tuple[str, dict[str, str]]]:
     yield "unix_http_server", {"file": str(loaded.socket), "chmod": "0700"}
     yield "supervisord", _supervisord(loaded)
-    yield "rpcinterface:supervisor", {
-        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
-    }
+    yield (
+        "rpcinterface:supervisor",
+        {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
+    )
     yield "rpcinterface:fleetgen", {"supervisor.rpcinterface_factory": "fleetgen.supervision.console:make_console"}
     yield "supervisorctl", {"serverurl": f"unix://{loaded.socket}"}
     for program in programs(loaded, port_offset):

@@ -5,8 +5,8 @@ Totals are exported as the manifest has them, so they go on after a restart and 
 
 import errno
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from typing import Any
+from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
@@ -19,7 +19,7 @@ from fleetgen.errors import HeldByAnother
 from fleetgen.generation.maker import LeftOut, Published
 from fleetgen.storage.manifest import Totals
 
-prometheus_client.disable_created_metrics()
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 MODES = ("emulated", "production")
 GAP_REASONS = ("paused", "backpressure", "downtime", "disk")
@@ -42,7 +42,9 @@ class GeneratorMetrics:
         ProcessCollector(registry=self.registry)
         self._totals = _TotalsCollector(stream)
         self.registry.register(self._totals)
-        self._lag = self._histogram("batch_start_lag_seconds", "Actual minus scheduled start of a batch.", _TIMING_BUCKETS)
+        self._lag = self._histogram(
+            "batch_start_lag_seconds", "Actual minus scheduled start of a batch.", _TIMING_BUCKETS
+        )
         self._deviation = self._histogram(
             "batch_interval_deviation_seconds",
             "Absolute difference between the actual and the scheduled time since the batch before.",
@@ -52,7 +54,9 @@ class GeneratorMetrics:
             "batch_duration_seconds", "Time spent in each phase of a batch.", _TIMING_BUCKETS, ["phase"]
         )
         self._size = self._histogram("batch_size_records", "Records in a batch.", _SIZE_BUCKETS)
-        self._bounds = self._gauge("batch_size_limit_records", "Bounds of a batch's size; NaN without bounds.", ["bound"])
+        self._bounds = self._gauge(
+            "batch_size_limit_records", "Bounds of a batch's size; NaN without bounds.", ["bound"]
+        )
         self._interval = self._gauge("batch_interval_seconds", "Target interval between batches.")
         self._paused = self._gauge("paused", "1 while publishing is paused.")
         self._mode = self._gauge("mode_active", "1 for the mode in force.", ["mode"])
@@ -65,7 +69,9 @@ class GeneratorMetrics:
         self._lock_wait = self._histogram(
             "manifest_lock_wait_seconds", "Time waited for the manifest's lock.", _TIMING_BUCKETS
         )
-        self._reload_ok = self._gauge("config_last_reload_successful", "1 if the configuration was valid when last read.")
+        self._reload_ok = self._gauge(
+            "config_last_reload_successful", "1 if the configuration was valid when last read."
+        )
         self._reload_time = self._gauge(
             "config_last_reload_success_timestamp_seconds", "When the configuration was last read and valid."
         )
@@ -85,7 +91,7 @@ class GeneratorMetrics:
         self._completed.labels(self.stream)
         self._next.labels(self.stream)
 
-    def serve(self, address: str, port: int) -> ThreadingHTTPServer:
+    def serve(self, address: str, port: int) -> WSGIServer:
         """Serve /metrics in a thread; raise HeldByAnother if the port is taken."""
         try:
             server, _ = prometheus_client.start_http_server(port, address, self.registry)
@@ -154,7 +160,9 @@ class GeneratorMetrics:
     def error(self, phase: str) -> None:
         self._errors.labels(phase).inc()
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], labels: list[str] | None = None) -> Histogram:
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], labels: list[str] | None = None
+    ) -> Histogram:
         return Histogram(f"fleetgen_{name}", text, labels or [], buckets=buckets, registry=self.registry)
 
     def _gauge(self, name: str, text: str, labels: list[str] | None = None) -> Gauge:
