@@ -3,6 +3,7 @@
 A field's ``allowed`` says in words what it admits; the messages about faults and the JSON Schema repeat them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -203,14 +204,18 @@ class Config(_Table):
             drivers_per_company=self.fleet.drivers_per_company,
             max_active_companies=self.fleet.max_active_companies,
             event_rate_per_driver=self.fleet.event_rate_per_driver,
-            geography_weights={**self.fleet.geography_weights},
+            geography_weights=_by_name(self.fleet.geography_weights),
             active_probability=self.fleet.active_probability,
-            event_type_weights={**self.fleet.event_type_weights},
+            event_type_weights=_by_name(self.fleet.event_type_weights),
             company_interval_seconds=cadence.company_interval,
             driver_interval_seconds=cadence.driver_interval,
             companies_per_batch=cadence.companies_per_batch,
             events_per_batch=(bounds.min, bounds.max) if bounds else None,
         )
+
+
+def _by_name(weights: Mapping[Any, float]) -> dict[str, float]:
+    return {str(name): weight for name, weight in weights.items()}
 
 
 def folder(config_file: Path, name: str) -> Path:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 
@@ -46,21 +47,24 @@ def fleet_of_dataset(dataset: Dataset, settings: Settings) -> Fleet:
 
 def fleet_of_file(path: Path, settings: Settings) -> Fleet:
     """Return the active companies of a JSON Lines file; raise UsageError naming the line that is no company."""
-    ids: list[list[int]] = []
     try:
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            record = json.loads(line)
-            if record.get("active", True):
-                digits = record["company_id"].replace("-", "")
-                ids.append([int(digits[place : place + 4], 16) for place in range(0, 32, 4)])
+        lines = path.read_bytes().splitlines()
     except OSError as fault:
         raise UsageError(f"{path} cannot be read: {fault.strerror}.") from fault
-    except (ValueError, KeyError, AttributeError, TypeError) as fault:
-        raise UsageError(f"Line {number} of {path} is no company: it needs a company_id that is a UUID.") from fault
+    ids: list[list[int]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            pieces = UUID(record["company_id"]).bytes
+            active = record.get("active", True)
+        except (ValueError, KeyError, AttributeError, TypeError) as fault:
+            raise UsageError(f"Line {number} of {path} is no company: it needs a company_id that is a UUID.") from fault
+        if active:
+            ids.append([int.from_bytes(pieces[place : place + 2]) for place in range(0, 16, 2)])
     newest = settings.max_active_companies or len(ids)
     first = max(0, len(ids) - newest)
-    pieces = np.array(ids[first:], np.uint16).reshape(-1, 8)
-    return Fleet(np.arange(first, len(ids)), pieces, ((0, settings.seed),) if len(ids) else ())
+    table = np.array(ids[first:], np.uint16).reshape(-1, 8)
+    return Fleet(np.arange(first, len(ids)), table, ((0, settings.seed),) if len(ids) else ())
 
 
 def with_seed(settings: Settings, seed: int | None) -> Settings:

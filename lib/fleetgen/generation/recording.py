@@ -150,7 +150,8 @@ def write_dataset_note(layout: Layout, manifest: Manifest, segment: Segment) -> 
     settings = segment.settings
     note = f"""# Dataset {manifest.dataset_id}
 
-Begun {utc(manifest.origin or 0):%Y-%m-%d %H:%M:%S} UTC by fleetgen {__version__}, algorithm {segment.algorithm}, in {settings.mode} mode.
+Begun {utc(manifest.origin or 0):%Y-%m-%d %H:%M:%S} UTC in {settings.mode} mode by fleetgen {__version__}, algorithm
+{segment.algorithm}.
 
 - Base seed: {settings.seed}
 - Settings of each segment: `segments/0001.toml` and those that follow it
