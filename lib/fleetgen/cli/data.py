@@ -21,6 +21,7 @@ from fleetgen.domain.schemas import SCHEMA_FORMS, schema_text
 from fleetgen.errors import DifferenceFound, UsageError
 from fleetgen.generation import by_hand, checking
 from fleetgen.generation.dataset import Dataset
+from fleetgen.storage.files import cannot_create
 
 _NEWEST = 100
 _LONGEST = Duration(1, 366 * 86_400)
@@ -63,7 +64,7 @@ def generate(
     else:
         batch = _events(loaded, settings, span, count, companies_file)
     with ExitStack() as stack:
-        target = sys.stdout.buffer if output is None else stack.enter_context(output.open("wb"))
+        target = sys.stdout.buffer if output is None else stack.enter_context(_opened(output))
         _write(batch, target)
     if output is not None:
         click.echo(f"{output}: {batch.rows} {stream}")
@@ -99,6 +100,13 @@ def _interval(settings: Settings, stream: Stream, now: bool, length: str | None)
     step = seconds * SECOND
     end = floor(SystemClock().now(), SECOND if now else step)
     return Interval(end - step, end)
+
+
+def _opened(output: Path) -> BinaryIO:
+    try:
+        return output.open("wb")
+    except OSError as fault:
+        raise cannot_create(output, fault) from fault
 
 
 def _write(batch: Batch, target: BinaryIO) -> None:

@@ -47,14 +47,15 @@ def up(port_offset: int, config_file: Path) -> None:
 @with_config
 def down(config_file: Path) -> None:
     """Stop the set and wait until it has ended."""
-    supervisor = Supervisor(load(config_file).socket)
+    loaded = load(config_file)
+    supervisor = Supervisor(loaded.socket)
     if not supervisor.is_up():
         click.echo("The set is not running.")
         return
     pid = supervisor.pid()
     supervisor.shut_down()
     deadline = time.monotonic() + _DOWN_TIMEOUT_SECONDS
-    while _lives(pid):
+    while loaded.pid_file.exists() and _lives(pid):
         if time.monotonic() > deadline:
             raise HeldByAnother(f"supervisord (process {pid}) still runs after {_DOWN_TIMEOUT_SECONDS} s.")
         time.sleep(0.05)

@@ -2,39 +2,34 @@
 
 A line is laid out as a few runs of bytes; each run of all rows of a chunk is written by one assignment through a view of
 the output that has a window at every byte (`_place`). The rows of one assignment have one width, so rows whose numbers
-have more digits go in an assignment of their own. What the columns say is decided in `companies` and `drivers`.
+have more digits go in an assignment of their own. What all events of a driver share is laid out once per driver, with a
+hole for the event's id. What the columns say is decided in `companies` and `drivers`.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetgen.domain.companies import CompanyColumns, Fleet
 from fleetgen.domain.drivers import EventColumns
-from fleetgen.domain.records import SECOND, Interval, utc
+from fleetgen.domain.records import SECOND, Interval
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
+Text = NDArray[np.void]
+"""(n,): a row's bytes per item, all rows equally wide."""
 
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 4096
 """Rows encoded at a time; their lines stay in the processor's cache. Any number gives the same bytes."""
 
-_UUID_DASHES = (2, 3, 4, 5)
-"""The pieces of 16 bits before which a UUID's text has a dash."""
-_UUID_LAYOUT = [
-    field
-    for piece in range(8)
-    for field in ([(f"dash{piece}", "u1")] if piece in _UUID_DASHES else []) + [(f"piece{piece}", "u4")]
-]
-_UUID_WIDTH = 36
-_STAMP_LAYOUT = [("date", "V11"), ("minute", "V6"), ("second", "u2"), ("milli", "u4"), ("micro", "u4")]
-_STAMP_WIDTH = len("2026-01-31T12:00:00.000000Z")
-_DAY = 86_400
+_UUID_HOLE = b"00000000-0000-0000-0000-000000000000"
+_UUID_DIGITS = ((0, 0, 8), (8, 9, 4), (12, 14, 4), (16, 19, 4), (20, 24, 8), (28, 32, 4))
+"""Runs of digits between the dashes: place without dashes, place with them, width."""
 _DRIVER_DIGITS = 3
-_TRUCK_DIGITS = 4
+"""Least digits of a driver's number; a number from 1000 on has four."""
+_POWERS_OF_TEN = 10 ** np.arange(19)
 TRUCKS_PER_COMPANY = 10_000
 """A truck's number is its company's number x this + its driver's number."""
 
@@ -55,9 +50,9 @@ def encode_companies(columns: CompanyColumns, interval: Interval, chunk_rows: in
     ]
     kinds = columns.geographies * np.uint8(2) + columns.active
     for rows in _chunks(len(columns), chunk_rows):
-        heads = _joined(COMPANY_START, uuid_text(columns.ids[rows]))
-        stamps = stamp_text(interval, columns.seconds[rows], columns.microseconds[rows])
-        yield _lines(heads, [_constants(middles, kinds[rows])], _joined(stamps, LINE_END))
+        heads = _uniform(_joined(COMPANY_START, uuid_text(columns.ids[rows])))
+        tails = _tails(interval, columns.seconds[rows], columns.microseconds[rows])
+        yield _lines([heads, _constants(middles, kinds[rows]), tails])
 
 
 def encode_events(
@@ -66,10 +61,9 @@ def encode_events(
     """Yield the lines of a block of events, ``chunk_rows`` lines at a time."""
     types = [EVENT_TYPE % name.encode() for name in columns.type_names]
     for rows in _chunks(len(columns), chunk_rows):
-        heads = _joined(EVENT_START, uuid_text(columns.ids[rows]))
-        stamps = stamp_text(interval, columns.seconds[rows], columns.microseconds[rows])
-        drivers = _driver_text(columns.drivers[rows], fleet, drivers_per_company)
-        yield _lines(heads, [drivers, _constants(types, columns.types[rows])], _joined(stamps, LINE_END))
+        heads = _event_heads(columns.ids[rows], columns.drivers[rows], fleet, drivers_per_company)
+        tails = _tails(interval, columns.seconds[rows], columns.microseconds[rows])
+        yield _lines([heads, _constants(types, columns.types[rows]), tails])
 
 
 class _Run:
@@ -77,9 +71,9 @@ class _Run:
 
     def __init__(self, count: int) -> None:
         self.widths = np.zeros(count, np.int64)
-        self.groups: list[tuple[Offsets | slice, NDArray[np.void]]] = []
+        self.groups: list[tuple[Offsets | slice, Text]] = []
 
-    def add(self, rows: Offsets | slice, text: NDArray[np.void]) -> None:
+    def add(self, rows: Offsets | slice, text: Text) -> None:
         """Give these rows their bytes: ``text`` has an item for each row, or one for all."""
         self.widths[rows] = text.dtype.itemsize
         self.groups.append((rows, text))
@@ -89,31 +83,32 @@ def _chunks(count: int, chunk_rows: int) -> Iterator[slice]:
     return (slice(first, min(first + chunk_rows, count)) for first in range(0, count, chunk_rows))
 
 
-def _lines(heads: NDArray[np.void], middles: Sequence[_Run], tails: NDArray[np.void]) -> Bytes:
+def _lines(runs: Sequence[_Run]) -> Bytes:
     """Lay the runs of each row one behind the other, and the rows likewise."""
-    fixed = heads.dtype.itemsize + tails.dtype.itemsize
-    widths = sum((run.widths for run in middles), np.full(len(heads), fixed))
+    widths = sum(run.widths for run in runs)
     ends = np.cumsum(widths)
     out = np.empty(int(ends[-1]), np.uint8)
     at = ends - widths
-    _place(out, at, heads)
-    at += heads.dtype.itemsize
-    for run in middles:
+    for run in runs:
         for rows, text in run.groups:
             _place(out, at[rows], text)
         at += run.widths
-    _place(out, at, tails)
     return out
 
 
-def _place(out: Bytes, at: Offsets, text: NDArray[np.void]) -> None:
+def _place(out: Bytes, at: Offsets, text: Text) -> None:
     """Write item i of ``text`` to ``out`` from byte ``at[i]`` on."""
     width = text.dtype.itemsize
     windows = np.ndarray((out.size - width + 1,), f"V{width}", buffer=out.data, strides=(1,))
     windows[at] = text
 
 
-def _joined(*parts: bytes | NDArray[np.void]) -> NDArray[np.void]:
+def _piece(text: Text, place: int, width: int) -> Text:
+    """Return a view of so many bytes of each row from ``place`` on."""
+    return np.ndarray(len(text), f"V{width}", buffer=text.data, offset=place, strides=text.strides)
+
+
+def _joined(*parts: bytes | Text) -> Text:
     """Return each row's parts side by side; constant bytes stand in every row."""
     count = next(len(part) for part in parts if not isinstance(part, bytes))
     formats = [f"V{len(part)}" if isinstance(part, bytes) else f"V{part.dtype.itemsize}" for part in parts]
@@ -121,6 +116,13 @@ def _joined(*parts: bytes | NDArray[np.void]) -> NDArray[np.void]:
     for place, part in enumerate(parts):
         joined[f"part{place}"] = np.void(part) if isinstance(part, bytes) else part
     return joined.view(f"V{joined.dtype.itemsize}")
+
+
+def _uniform(text: Text) -> _Run:
+    """Return the run of rows that are all equally wide."""
+    run = _Run(len(text))
+    run.add(slice(None), text)
+    return run
 
 
 def _constants(texts: Sequence[bytes], choices: NDArray[np.uint8]) -> _Run:
@@ -133,84 +135,97 @@ def _constants(texts: Sequence[bytes], choices: NDArray[np.uint8]) -> _Run:
     return run
 
 
-def _driver_text(drivers: Offsets, fleet: Fleet, drivers_per_company: int) -> _Run:
-    """Return the run from the driver's id to the truck's; ``drivers`` are ascending places in the fleet."""
-    fresh = np.ones(len(drivers), np.bool_)
-    fresh[1:] = drivers[1:] != drivers[:-1]
-    which = np.cumsum(fresh) - 1
-    positions, numbers = np.divmod(drivers[fresh], drivers_per_company)
-    trucks = fleet.numbers[positions] * TRUCKS_PER_COMPANY + numbers
-    companies = uuid_text(fleet.ids[positions])
+def _event_heads(ids: NDArray[np.uint16], drivers: Offsets, fleet: Fleet, drivers_per_company: int) -> _Run:
+    """Return the run from a line's start to the truck; ``drivers`` are ascending places in the fleet."""
     run = _Run(len(drivers))
-    for seed, driver_digits, truck_digits, members in _alike(fleet, positions, numbers, trucks):
-        text = _joined(
-            EVENT_DRIVER,
-            companies[members],
-            b"-",
-            _digits(numbers[members], driver_digits),
-            EVENT_COMPANY,
-            companies[members],
-            EVENT_TRUCK % seed,
-            _digits(trucks[members], truck_digits),
-        )
-        if len(members) == len(numbers):
-            run.add(slice(None), text[which])
-        else:
-            place = np.full(len(numbers), -1)
-            place[members] = np.arange(len(members))
-            rows = np.flatnonzero(place[which] >= 0)
-            run.add(rows, text[place[which[rows]]])
+    distinct, which = _distinct(drivers)
+    positions = distinct // drivers_per_company
+    numbers = distinct - positions * drivers_per_company
+    shapes = _shapes(fleet, positions, numbers)
+    for shape in np.unique(shapes).tolist():
+        alike = shapes == shape
+        rows = slice(None) if alike.all() else np.flatnonzero(alike[which])
+        shared = _shared_text(fleet, positions[alike], numbers[alike])
+        heads = shared.take((np.cumsum(alike) - 1)[which[rows]])
+        _write_uuids(heads, len(EVENT_START), ids[rows])
+        run.add(rows, heads)
     return run
 
 
-def _alike(
-    fleet: Fleet, positions: Offsets, numbers: Offsets, trucks: Offsets
-) -> Iterator[tuple[int, int, int, Offsets]]:
-    """Yield the drivers whose text has the same shape: base seed, digits of driver and truck, and which they are."""
-    firsts = np.array([first for first, _ in fleet.base_seeds])
-    seed_runs = np.searchsorted(firsts, positions, side="right") - 1
-    shapes = (seed_runs * 32 + _digit_count(numbers, _DRIVER_DIGITS)) * 32 + _digit_count(trucks, _TRUCK_DIGITS)
-    for shape in np.unique(shapes).tolist():
-        seed_run, digits = divmod(shape, 32 * 32)
-        yield fleet.base_seeds[seed_run][1], digits // 32, digits % 32, np.flatnonzero(shapes == shape)
+def _distinct(ascending: Offsets) -> tuple[Offsets, Offsets]:
+    """Return the distinct values, and for each item which of them it is."""
+    fresh = np.ones(len(ascending), np.bool_)
+    fresh[1:] = ascending[1:] != ascending[:-1]
+    return ascending[fresh], np.cumsum(fresh) - 1
 
 
-def _digit_count(numbers: Offsets, least: int) -> Offsets:
-    limits = np.array([10**digits for digits in range(least, 19)])
-    return np.searchsorted(limits, numbers, side="right") + least
+def _shapes(fleet: Fleet, positions: Offsets, numbers: Offsets) -> Offsets:
+    """Return a number for each driver that tells apart seeds and widths: drivers of one shape have equally wide text."""
+    digits = np.searchsorted(_POWERS_OF_TEN, fleet.numbers[positions], side="right")
+    return (_seed_runs(fleet, positions) * 32 + digits) * 2 + (numbers >= 10**_DRIVER_DIGITS)
 
 
-def _digits(numbers: Offsets, width: int) -> NDArray[np.void]:
-    """Return whole numbers as zero-padded decimal text of this width."""
-    powers = 10 ** np.arange(width - 1, -1, -1)
-    text = (numbers[:, None] // powers % 10 + ord("0")).astype(np.uint8)
-    return text.view(f"V{width}").reshape(-1)
+def _seed_runs(fleet: Fleet, positions: Offsets) -> Offsets:
+    """Return for each position in the fleet the index of its base seed."""
+    return np.searchsorted([first for first, _ in fleet.base_seeds], positions, side="right") - 1
 
 
-def uuid_text(pieces: NDArray[np.uint16]) -> NDArray[np.void]:
+def _shared_text(fleet: Fleet, positions: Offsets, numbers: Offsets) -> Text:
+    """Return what all events of each driver begin with, zeros for their ids; the drivers are of one shape."""
+    companies, which = _distinct(positions)
+    uuids = uuid_text(fleet.ids[companies])
+    _, seed = fleet.base_seeds[_seed_runs(fleet, companies[:1])[0]]
+    before = _joined(EVENT_START, _UUID_HOLE, EVENT_DRIVER, uuids, b"-")
+    after = _joined(EVENT_COMPANY, uuids, EVENT_TRUCK % seed, *_digits(fleet.numbers[companies]))
+    digits = _decimals("{:04d}", TRUCKS_PER_COMPANY).take(numbers)
+    driver = digits if numbers[0] >= 10**_DRIVER_DIGITS else _piece(digits, 1, _DRIVER_DIGITS)
+    return _joined(before.take(which), driver, after.take(which), digits)
+
+
+def _digits(numbers: Offsets) -> list[Text]:
+    """Return the decimal digits of whole numbers of equal length, the first digit first; 0 has none."""
+    digits: list[Text] = []
+    while numbers[0]:
+        digits.insert(0, (numbers % 10 + ord("0")).astype(np.uint8).view("V1"))
+        numbers = numbers // 10
+    return digits
+
+
+def uuid_text(pieces: NDArray[np.uint16]) -> Text:
     """Return UUIDs given as (n, 8) pieces of 16 bits as text of 36 bytes."""
-    text: NDArray[Any] = np.empty(len(pieces), _UUID_LAYOUT)
-    table = _hexadecimal()
-    for piece in range(8):
-        text[f"piece{piece}"] = table[pieces[:, piece]]
-    for dash in _UUID_DASHES:
-        text[f"dash{dash}"] = ord("-")
-    return text.view(f"V{_UUID_WIDTH}")
+    text = np.full(len(pieces), np.void(_UUID_HOLE))
+    _write_uuids(text, 0, pieces)
+    return text
 
 
-def stamp_text(interval: Interval, seconds: Offsets, microseconds: Offsets) -> NDArray[np.void]:
-    """Return instants, counted from the interval's start, as ISO 8601 text with six decimals and Z, 27 bytes."""
-    days, of_day = np.divmod(interval.start // SECOND + seconds, _DAY)
-    minutes, of_minute = np.divmod(of_day, 60)
-    milliseconds, of_millisecond = np.divmod(microseconds, 1000)
-    text = np.empty(len(seconds), _STAMP_LAYOUT)
-    first_day = interval.start // SECOND // _DAY
-    text["date"] = _dates(first_day, (interval.end // SECOND - 1) // _DAY)[days - first_day]
-    text["minute"] = _minutes()[minutes]
-    text["second"] = _seconds()[of_minute]
-    text["milli"] = _thousand(".{:03d}")[milliseconds]
-    text["micro"] = _thousand("{:03d}Z")[of_millisecond]
-    return text.view(f"V{_STAMP_WIDTH}")
+def _write_uuids(text: Text, place: int, pieces: NDArray[np.uint16]) -> None:
+    """Write UUIDs over each row's bytes from ``place`` on, where the dashes already stand."""
+    digits = _hexadecimal().take(pieces).view("V32").reshape(-1)
+    for source, target, width in _UUID_DIGITS:
+        _piece(text, place + target, width)[:] = _piece(digits, source, width)
+
+
+def _tails(interval: Interval, seconds: Offsets, microseconds: Offsets) -> _Run:
+    """Return the run from a line's instant, ISO 8601 with six decimals and Z, to its end."""
+    seconds = seconds + interval.start // SECOND % 60
+    minutes = seconds // 60
+    milliseconds = microseconds // 1000
+    text = _joined(
+        _minutes(interval).take(minutes),
+        _decimals(":{:02d}.", 60).take(seconds - minutes * 60),
+        _decimals("{:03d}", 1000).take(milliseconds),
+        _decimals("{:03d}Z", 1000).take(microseconds - milliseconds * 1000),
+        LINE_END,
+    )
+    return _uniform(text)
+
+
+@lru_cache(maxsize=2)
+def _minutes(interval: Interval) -> Text:
+    """Return the text of each minute of an interval, such as 2026-01-31T23:59, beginning with the one it starts in."""
+    first, last = interval.start // SECOND // 60, (interval.end // SECOND - 1) // 60
+    minutes = np.arange(first, last + 1).astype("datetime64[m]")
+    return np.datetime_as_string(minutes).astype("S16").view("V16")
 
 
 @cache
@@ -225,21 +240,7 @@ def _hexadecimal() -> NDArray[np.uint32]:
 
 
 @cache
-def _minutes() -> NDArray[np.void]:
-    """Return the text of the minutes of a day, such as 23:59: with the colon that follows."""
-    return np.frombuffer("".join(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440)).encode(), "V6")
-
-
-@cache
-def _seconds() -> NDArray[np.uint16]:
-    return np.frombuffer("".join(f"{second:02d}" for second in range(60)).encode(), np.uint16)
-
-
-@cache
-def _thousand(form: str) -> NDArray[np.uint32]:
-    return np.frombuffer("".join(form.format(number) for number in range(1000)).encode(), np.uint32)
-
-
-def _dates(first_day: int, last_day: int) -> NDArray[np.void]:
-    days = range(first_day, last_day + 1)
-    return np.frombuffer("".join(f"{utc(day * _DAY * SECOND):%Y-%m-%dT}" for day in days).encode(), "V11")
+def _decimals(form: str, count: int) -> Text:
+    """Return the text of the numbers below ``count`` in this form."""
+    texts = [form.format(number).encode() for number in range(count)]
+    return np.frombuffer(b"".join(texts), f"V{len(texts[0])}")

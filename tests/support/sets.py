@@ -1,0 +1,171 @@
+"""A real set under a real supervisord, in a folder of its own with ports of its own."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.request import urlopen
+
+T = TypeVar("T")
+
+FLEETGEN = [sys.executable, "-m", "fleetgen"]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
+    """Return what becomes true within so many seconds; fail otherwise."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{why} did not happen within {seconds} s")
+
+
+class RunningSet:
+    """`fleetgen up` and what can be seen of it. The folder's path is short, for the sake of the socket's."""
+
+    def __init__(self, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
+        self.config = self.folder / "etc" / "generator.toml"
+        subprocess.run([*FLEETGEN, "init", str(self.folder)], check=True, capture_output=True)
+        self.ports = dict(zip(("company", "driver"), free_ports(2), strict=True))
+        self.configure(**{f"{name}_port": str(port) for name, port in self.ports.items()}, **settings)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def output(self) -> str:
+        """What the terminal of `fleetgen up` has shown."""
+        path = self.folder / "output"
+        return path.read_text() if path.exists() else ""
+
+    def configure(self, **settings: str) -> None:
+        """Replace the lines of these keys."""
+        lines = self.config.read_text().splitlines()
+        for key, value in settings.items():
+            places = [place for place, line in enumerate(lines) if line.split("=")[0].strip() == key]
+            assert places, key
+            for place in places:
+                lines[place] = f"{key} = {value}"
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def start(self, wait: bool = True) -> None:
+        """Start the set; wait until both processes have told that they start."""
+        told = self.output.count("Starting ")
+        with (self.folder / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                [*FLEETGEN, "up", "--config", str(self.config)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        if wait:
+            wait_for(lambda: self.output.count("Starting ") == told + 2, 20, "The start of both processes")
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Send supervisord a signal, as Ctrl-C does, and return its exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def call(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Call the command line about this set."""
+        command = [*FLEETGEN, *arguments, "--config", str(self.config)]
+        return subprocess.run(command, check=check, capture_output=True, text=True, timeout=120)
+
+    def ctl(self, *arguments: str) -> str:
+        """Call the environment's supervisorctl."""
+        conf = self.config.with_name("supervisord.conf")
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(conf), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+
+    def pids(self) -> dict[str, int]:
+        """Return the pids of the generator processes."""
+        return {name: pid for name in self.ports for pid in self._pids_of(name)}
+
+    def descendants(self) -> list[int]:
+        """Return every process that mentions this set's folder."""
+        return [pid for pid in _all_pids() if str(self.folder) in _command(pid) and pid != os.getpid()]
+
+    def log(self, process: str) -> list[dict[str, Any]]:
+        """Return a process's log lines."""
+        path = self.data / "manifests" / "logs" / f"{process}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def metrics(self, process: str) -> str:
+        """Return what a process's /metrics says."""
+        with urlopen(f"http://127.0.0.1:{self.ports[process]}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the manifest."""
+        loaded: dict[str, Any] = json.loads((self.data / "manifests" / "generator_state.json").read_text())
+        return loaded
+
+    def batch_count(self, stream: str) -> int:
+        """Return how many batches of a stream are visible."""
+        folder = self.data / "raw" / stream
+        return len(list(folder.iterdir())) if folder.exists() else 0
+
+    def _pids_of(self, name: str) -> list[int]:
+        mark = f"fleetgen\0run\0{name}\0--config\0{self.config}"
+        return [pid for pid in _all_pids() if mark in _command(pid, raw=True)]
+
+    def __enter__(self) -> "RunningSet":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process is not None and self.process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                self.stop()
+        for pid in self.descendants():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def running_set(**settings: str) -> Iterator[RunningSet]:
+    """A set that is up, and gone afterwards."""
+    with RunningSet(**settings) as running:
+        running.start()
+        yield running
+
+
+def _all_pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _command(pid: int, raw: bool = False) -> str:
+    try:
+        content = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+    return content if raw else content.replace("\0", " ")
