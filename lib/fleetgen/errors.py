@@ -61,6 +61,10 @@ class ManifestError(FleetgenError):
     exit_status = 78
 
 
+class DamagedManifest(ManifestError):
+    """The manifest is damaged and will be made anew from the other files."""
+
+
 class DatasetChanged(FleetgenError):
     """The dataset was cleaned meanwhile; what was being made for it is dropped."""
 

@@ -193,7 +193,7 @@ def test_schemas_are_json_and_name_every_field(dataset: Path, form: str) -> None
 
 
 def test_a_full_disk_is_named_with_its_status(dataset: Path) -> None:
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         command = [*FLEETGEN, "generate", "events", "--count", "5000", "--config", str(dataset / "generator.toml")]
         asked = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert asked.returncode == 73

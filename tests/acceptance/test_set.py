@@ -16,7 +16,7 @@ from supervisor.options import ServerOptions
 from fleetgen.config.loading import load
 from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.programs import render
-from support.sets import FLEETGEN, RunningSet, running_set, wait_for
+from support.sets import FLEETGEN, RunningSet, free_ports, running_set, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_second_set_is_refused_and_told_of_the_first(running: RunningSet) -> N
 
 
 def test_a_second_company_is_refused_and_told_of_the_first(running: RunningSet) -> None:
-    command = [*FLEETGEN, "run", "company", "--port-offset", "7", "--config", str(running.config)]
+    command = [*FLEETGEN, "run", "company", "--port", str(free_ports(1)[0]), "--config", str(running.config)]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert refused.returncode == 75
     assert f"process {running.pids()['company']}" in refused.stderr + refused.stdout

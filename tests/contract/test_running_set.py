@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_batches_start_within_a_second_of_their_schedule_and_of_each_other(runni
     found = metas(running, stream)[1:]
     lags = [(instant(meta["started_at"]) - instant(meta["scheduled_at"])) / SECOND for meta in found]
     assert all(0 <= lag < 1 for lag in lags)
-    assert all(abs(later - earlier) < 1 for earlier, later in zip(lags, lags[1:], strict=False))
+    assert all(abs(later - earlier) < 1 for earlier, later in pairwise(lags))
 
 
 def test_batch_sizes_are_always_within_their_bounds(running: RunningSet) -> None:
@@ -87,7 +88,7 @@ def test_counters_equal_what_is_on_disk(running: RunningSet, process: str) -> No
     def total(name: str, **labels: str) -> float:
         return told[f"fleetgen_{name}", frozenset({"stream": stream.value, **labels}.items())]
 
-    data = [path for path in (running.data / "raw" / stream).glob("*/*.jsonl")]
+    data = list((running.data / "raw" / stream).glob("*/*.jsonl"))
     assert total("batches_total", mode="emulated") == len(found)
     assert total("batches_total", mode="production") == 0
     assert total("records_total") == sum(len(path.read_text().splitlines()) for path in data)

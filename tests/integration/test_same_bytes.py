@@ -38,15 +38,16 @@ def fingerprints_elsewhere(python: Path, chunk_rows: int = CHUNK_ROWS, hash_seed
     """Fingerprint all settings in a process of its own, which has numpy and the package's source."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT / "lib"), "PYTHONHASHSEED": hash_seed}
     settings = json.dumps({name: asdict(each) for name, each in SETTINGS.items()})
-    command = [python, PROGRAM, str(chunk_rows)]
+    command = [str(python), str(PROGRAM), str(chunk_rows)]
     done = subprocess.run(command, input=settings, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def numpy_of(python: Path) -> str:
-    command = [python, "-c", "import numpy; print(numpy.__version__)"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    command = [str(python), "-c", "import numpy; print(numpy.__version__)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "4294967295", "random"])

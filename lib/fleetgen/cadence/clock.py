@@ -24,6 +24,11 @@ class Clock(Protocol):
         ...
 
 
+def system_now() -> int:
+    """Return the present instant by the machine's clock."""
+    return time.time_ns() // 1000
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -31,7 +36,7 @@ class SystemClock:
         sharpen_timer()
 
     def now(self) -> int:
-        return time.time_ns() // 1000
+        return system_now()
 
     def wait_until(self, moment: int, wake_up: int) -> bool:
         remaining = max(0, moment - self.now()) / SECOND

@@ -46,14 +46,21 @@ class WakeUp:
         self.stopping = True
 
 
-def run(clock: Clock, wake_up: WakeUp, turn: Callable[[], int], look: Callable[[], None]) -> None:
+def rest(clock: Clock, wake_up: WakeUp, until: int, look: Callable[[], None]) -> None:
+    """Do nothing but look until an instant, or until a stop is asked for."""
+    while not wake_up.stopping and clock.now() < until:
+        look()
+        if clock.wait_until(min(until, clock.now() + SLICE), wake_up.reader):
+            wake_up.drain()
+
+
+def run(clock: Clock, wake_up: WakeUp, turn: Callable[[], int]) -> None:
     """Take turns until a stop is asked for.
 
-    ``turn`` does what is due and returns the instant of the next deadline (at or before now: at once); ``look`` is
-    called before each turn. Deadlines are absolute, so that lateness never adds up.
+    ``turn`` does what is due and returns the instant of the next deadline (at or before now: at once). It is called at
+    least once in a slice. Deadlines are absolute, so that lateness never adds up.
     """
     while not wake_up.stopping:
-        look()
         deadline = turn()
         now = clock.now()
         if deadline > now and not wake_up.stopping and clock.wait_until(min(deadline, now + SLICE), wake_up.reader):

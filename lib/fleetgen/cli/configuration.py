@@ -66,7 +66,7 @@ def use(name: str, config_file: Path) -> None:
         shutil.copyfile(config_file, backup)
         kept = f" The file that was there is kept as {backup}."
     write_config(config_file, text)
-    click.echo(f"{config_file} is now the preset {name}.{kept} A running set follows when it is started again.")
+    click.echo(f"{config_file} is now the preset {name}.{kept} A running set follows within a second.")
 
 
 @click.command
@@ -81,7 +81,7 @@ def mode(mode: str | None, config_file: Path) -> None:
     if before == mode:
         click.echo(f"The mode is already {mode}.")
     else:
-        click.echo(f"The mode is now {mode}; it was {before}. A running set follows when it is started again.")
+        click.echo(f"The mode is now {mode}; it was {before}. A running set follows within a second.")
 
 
 @click.command

@@ -84,7 +84,7 @@ def _events(
 
 def _settings(loaded: LoadedConfig, seed: int | None) -> Settings:
     """Return the settings of the configuration; a seed that it leaves to be drawn is taken from the dataset, or is 0."""
-    manifest = Dataset(loaded.layout).store.read()
+    manifest = Dataset(loaded.layout).read()
     drawn = manifest.drawn_seed if manifest is not None else None
     for candidate in (seed, loaded.config.seed, drawn):
         if candidate is not None:
@@ -130,9 +130,10 @@ def replay(stream: str, batch_id: str, config_file: Path) -> None:
 
 @click.command
 @click.option("--all", "check_all", is_flag=True, help=f"Every batch, not only the newest {_NEWEST} of each stream.")
+@click.option("--repair", is_flag=True, help="Publish again, with the same bytes, what was deleted or damaged by hand.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_config
-def verify(check_all: bool, as_json: bool, config_file: Path) -> None:
+def verify(check_all: bool, repair: bool, as_json: bool, config_file: Path) -> None:
     """Make batches again from manifest and ledger, and compare them with what is on disk. Exit status 1 on a difference."""
     dataset = Dataset(load(config_file).layout)
     manifest = checking.require_dataset(dataset)
@@ -141,17 +142,27 @@ def verify(check_all: bool, as_json: bool, config_file: Path) -> None:
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("Checking", total=total)
         found = list(checking.check(dataset, newest, lambda done: bar.update(task, completed=done)))
-    if as_json:
-        listed = [{"stream": each.stream, "batch_id": each.batch_id, "difference": each.text} for each in found]
-        click.echo(json.dumps({"batches": total, "differences": listed}, indent=2))
-    else:
-        for each in found:
-            click.echo(str(each))
-    if found:
-        raise DifferenceFound(f"{len(found)} differences in {total} batches.")
-    if not as_json:
+    repaired = [repair and checking.repair(dataset, manifest, each) for each in found]
+    _print_differences(found, repaired, total, as_json)
+    left = repaired.count(False)
+    if left:
+        raise DifferenceFound(f"{left} differences in {total} batches.")
+    if not found and not as_json:
         rest = "" if check_all else f" (the newest {_NEWEST} of each stream at most; --all checks every one)"
         click.echo(f"{total} batches checked: no difference{rest}.")
+
+
+def _print_differences(found: list[checking.Difference], repaired: list[bool], total: int, as_json: bool) -> None:
+    pairs = list(zip(found, repaired, strict=True))
+    if as_json:
+        listed = [
+            {"stream": each.stream, "batch_id": each.batch_id, "difference": each.text, "repaired": done}
+            for each, done in pairs
+        ]
+        click.echo(json.dumps({"batches": total, "differences": listed}, indent=2))
+        return
+    for each, done in pairs:
+        click.echo(f"{each}; repaired" if done else str(each))
 
 
 @click.command

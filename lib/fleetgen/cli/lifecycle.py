@@ -9,6 +9,7 @@ from fleetgen.cli.output import with_config
 from fleetgen.config.loading import load
 from fleetgen.errors import UsageError
 from fleetgen.generation.cleaning import clean as clean_dataset
+from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.manifest import ManifestStore
 
 
@@ -57,4 +58,4 @@ def clean(yes: bool, config_file: Path) -> None:
 
 
 def _store(config_file: Path) -> ManifestStore:
-    return ManifestStore(load(config_file).layout)
+    return Dataset(load(config_file).layout).store

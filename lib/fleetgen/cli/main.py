@@ -16,6 +16,7 @@ _COMMANDS = {
     "up": "process_set",
     "down": "process_set",
     "status": "process_set",
+    "reload": "process_set",
     "ctl": "process_set",
     "run": "running",
     "mode": "configuration",
@@ -27,6 +28,7 @@ _COMMANDS = {
     "generate": "data",
     "replay": "data",
     "verify": "data",
+    "backfill": "history",
     "schema": "data",
 }
 

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from fleetgen.cli.output import with_config
 from fleetgen.config.loading import LoadedConfig, load
+from fleetgen.config.watching import keep_as_last_good
 from fleetgen.domain.records import Stream, iso
 from fleetgen.errors import HeldByAnother, Unreachable
 from fleetgen.generation.dataset import Dataset
@@ -37,10 +38,30 @@ def up(port_offset: int, config_file: Path) -> None:
         _check_port(loaded.config.metrics.address, program)
     make_folder(loaded.run, mode=0o700)
     make_folder(loaded.layout.logs)
+    loaded.port_offset.write_text(f"{port_offset}\n")
+    keep_as_last_good(loaded)
     conf = _write_conf(loaded, render(loaded, port_offset))
     click.echo(_welcome(loaded, port_offset))
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(conf)])
+
+
+@click.command
+@with_config
+def reload(config_file: Path) -> None:
+    """Bring changed ports, paths and [supervisor] settings into force; restarts only the processes they concern.
+
+    Everything else needs no reload: the processes notice an edit by themselves.
+    """
+    loaded = load(config_file)
+    supervisor = Supervisor(loaded.socket)
+    if not supervisor.is_up():
+        raise Unreachable(f"No set is running with {loaded.run} as paths.run: start it with `fleetgen up`.")
+    make_folder(loaded.layout.logs)
+    _write_conf(loaded, render(loaded, int(loaded.port_offset.read_text())))
+    keep_as_last_good(loaded)
+    restarted = supervisor.apply_changes()
+    click.echo(f"Restarted: {', '.join(restarted)}." if restarted else "Nothing to restart.")
 
 
 @click.command
@@ -154,7 +175,7 @@ def _welcome(loaded: LoadedConfig, port_offset: int) -> str:
             "Try, in another terminal:",
             f"  tail -F {_short(loaded.layout.logs)}/*.jsonl            every batch as JSON",
             "  bin/supervisorctl stop driver                    stop one process, then: start driver",
-            f"  bin/fleetgen mode {other:<31}the other mode, from the next start",
+            f"  bin/fleetgen mode {other:<31}the other mode, within a second",
             "",
         )
     )
@@ -178,7 +199,7 @@ def _lives(pid: int) -> bool:
 
 def _facts(loaded: LoadedConfig, processes: list[ProcessState]) -> dict[str, Any]:
     dataset = Dataset(loaded.layout)
-    manifest = dataset.store.read()
+    manifest = dataset.read()
     facts: dict[str, Any] = {
         "running": bool(processes),
         "mode": loaded.config.mode,

@@ -39,6 +39,20 @@ class LoadedConfig:
         """supervisord's pid file."""
         return self.run / "supervisord.pid"
 
+    @property
+    def last_good(self) -> Path:
+        """The copy of the last valid configuration."""
+        return self.run / "last-good.toml"
+
+    @property
+    def port_offset(self) -> Path:
+        """The file that says what `up` added to every port."""
+        return self.run / "port-offset"
+
+    def failures(self, process: str) -> Path:
+        """The file in which a process that fails again and again is counted."""
+        return self.run / f"{process}.failures.json"
+
     def heartbeat(self, process: str) -> Path:
         """The file in which a process counts its slices."""
         return self.run / f"{process}.heartbeat"

@@ -21,8 +21,8 @@ Offsets = NDArray[np.int64]
 Text = NDArray[np.void]
 """(n,): a row's bytes per item, all rows equally wide."""
 
-CHUNK_ROWS = 4096
-"""Rows encoded at a time; their lines stay in the processor's cache. Any number gives the same bytes."""
+CHUNK_ROWS = 8192
+"""About so many rows are encoded at a time; their lines stay in the processor's cache. Any number gives the same bytes."""
 
 _UUID_HOLE = b"00000000-0000-0000-0000-000000000000"
 _UUID_DIGITS = ((0, 0, 8), (8, 9, 4), (12, 14, 4), (16, 19, 4), (20, 24, 8), (28, 32, 4))
@@ -80,12 +80,14 @@ class _Run:
 
 
 def _chunks(count: int, chunk_rows: int) -> Iterator[slice]:
-    return (slice(first, min(first + chunk_rows, count)) for first in range(0, count, chunk_rows))
+    """Divide rows evenly: a few rows left over would cost as many calls as a whole chunk."""
+    chunks = max(1, round(count / chunk_rows)) if count else 0
+    return (slice(count * chunk // chunks, count * (chunk + 1) // chunks) for chunk in range(chunks))
 
 
 def _lines(runs: Sequence[_Run]) -> Bytes:
     """Lay the runs of each row one behind the other, and the rows likewise."""
-    widths = sum(run.widths for run in runs)
+    widths = np.sum([run.widths for run in runs], axis=0)
     ends = np.cumsum(widths)
     out = np.empty(int(ends[-1]), np.uint8)
     at = ends - widths
@@ -162,7 +164,8 @@ def _distinct(ascending: Offsets) -> tuple[Offsets, Offsets]:
 def _shapes(fleet: Fleet, positions: Offsets, numbers: Offsets) -> Offsets:
     """Return a number for each driver that tells apart seeds and widths: drivers of one shape have equally wide text."""
     digits = np.searchsorted(_POWERS_OF_TEN, fleet.numbers[positions], side="right")
-    return (_seed_runs(fleet, positions) * 32 + digits) * 2 + (numbers >= 10**_DRIVER_DIGITS)
+    shapes: Offsets = (_seed_runs(fleet, positions) * 32 + digits) * 2 + (numbers >= 10**_DRIVER_DIGITS)
+    return shapes
 
 
 def _seed_runs(fleet: Fleet, positions: Offsets) -> Offsets:

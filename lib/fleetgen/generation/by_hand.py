@@ -36,7 +36,7 @@ def _number(interval: Interval) -> int:
 
 def fleet_of_dataset(dataset: Dataset, settings: Settings) -> Fleet:
     """Return the companies registered in a dataset; in an empty one, those that its first batch would have."""
-    manifest = dataset.store.read()
+    manifest = dataset.read()
     if manifest is not None and manifest.origin is not None:
         count = manifest.head(Stream.COMPANIES).next_company
         if count:

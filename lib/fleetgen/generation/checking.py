@@ -1,7 +1,9 @@
 """Owns making batches again from manifest and ledger alone: to print them, and to compare them with what is on disk."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,10 @@ from fleetgen.domain.records import ALGORITHM, Interval, Stream, segment_of
 from fleetgen.errors import FleetgenError, ManifestError, UsageError
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
-from fleetgen.storage.bronze import Part, part_name, read_meta
+from fleetgen.generation.staging import finish, stage
+from fleetgen.storage.bronze import Part, part_name, publish_batch, read_meta
+from fleetgen.storage.files import FileLock
+from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry
 from fleetgen.storage.manifest import Manifest
 
@@ -105,7 +110,11 @@ def _check_order(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterat
 
 
 def _check_batch(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> Iterator[Difference]:
-    meta = read_meta(dataset.layout, stream, entry.batch_id)
+    try:
+        meta = read_meta(dataset.layout, stream, entry.batch_id)
+    except ValueError:
+        yield Difference(stream, entry.batch_id, "has a damaged batch_meta.json")
+        return
     if meta is None:
         yield Difference(stream, entry.batch_id, "is missing: its folder or its meta was deleted")
         return
@@ -172,3 +181,35 @@ def require_dataset(dataset: Dataset) -> Manifest:
     if manifest.origin is None:
         raise ManifestError(f"The dataset in {dataset.layout.data} is empty: start the set with `fleetgen up`.")
     return manifest
+
+
+def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool:
+    """Publish again a batch that was deleted or damaged by hand; return whether the difference is one of a batch."""
+    stream = difference.stream
+    entry = next((each for each in dataset.ledgers[stream].batches() if each.batch_id == difference.batch_id), None)
+    if entry is None:
+        return False
+    layout = dataset.layout
+    inputs, _ = remake(dataset, manifest, stream, entry)
+    with FileLock(layout.writer_lock(stream)).held():
+        staged = stage(layout.staging / f"repair-{stream}", inputs)
+        if staged.meta["sha256"] != entry.sha256:
+            shutil.rmtree(staged.folder)
+            return False
+        finish(staged, _clock_meta(layout, stream, entry))
+        target = layout.batch(stream, entry.batch_id)
+        trash = layout.data / f".trash-repair-{stream}-{entry.batch_id}"
+        if target.exists():
+            target.rename(trash)
+        publish_batch(staged.folder, target)
+        shutil.rmtree(trash, ignore_errors=True)
+    return True
+
+
+def _clock_meta(layout: Layout, stream: Stream, entry: BatchEntry) -> dict[str, object]:
+    """Return when the batch was first made, as far as its meta still tells."""
+    with suppress(ValueError, KeyError):
+        if (meta := read_meta(layout, stream, entry.batch_id)) is not None:
+            return {key: meta[key] for key in recording.CLOCK_KEYS}
+    end = entry.interval.end
+    return recording.clock_meta(end, end, end)

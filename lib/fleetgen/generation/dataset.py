@@ -5,14 +5,17 @@ Making and publishing batches is left to `maker`.
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 
+from fleetgen.cadence.clock import system_now
 from fleetgen.cadence.schedule import Grid, next_interval, origin_starts
 from fleetgen.config.model import Config
 from fleetgen.config.segments import digest, read_segment, write_segment
 from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream
-from fleetgen.errors import ManifestError
+from fleetgen.errors import DamagedManifest, ManifestError
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
+from fleetgen.generation.rebuilding import rebuild
 from fleetgen.storage.files import make_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
@@ -26,13 +29,23 @@ class Dataset:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.store = ManifestStore(layout)
+        self.store = ManifestStore(layout, self._rebuild)
+        self.rebuilds = 0
+        """How often this process had to make the manifest anew."""
         self.ledgers = {stream: Ledger(layout.ledger(stream)) for stream in Stream}
         self._segments: dict[tuple[str, int], Segment] = {}
 
+    def read(self) -> Manifest | None:
+        """Return the manifest, made anew if it is lost or damaged; None where there is no dataset."""
+        with suppress(DamagedManifest):
+            if (manifest := self.store.read()) is not None or not self.layout.segments.is_dir():
+                return manifest
+        with self.store.locked() as transaction:
+            return transaction.manifest
+
     def manifest(self) -> Manifest:
         """Return the manifest; raise ManifestError where there is none."""
-        manifest = self.store.read()
+        manifest = self.read()
         if manifest is None:
             raise ManifestError(f"There is no dataset in {self.layout.data}: start one with `fleetgen up`.")
         return manifest
@@ -110,6 +123,11 @@ class Dataset:
             ledger.append(found)
             manifest = self._recorded(manifest, stream, found, adopted)
         return manifest, adopted
+
+    def _rebuild(self) -> Manifest | None:
+        manifest = rebuild(self.layout, system_now())
+        self.rebuilds += manifest is not None
+        return manifest
 
     def _recorded(
         self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry, adopted: list[BatchEntry]

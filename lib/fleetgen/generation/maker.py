@@ -11,13 +11,13 @@ from typing import Any
 
 from fleetgen.cadence.clock import Clock, StopWatch
 from fleetgen.cadence.schedule import Decision, Make, Skip, Wait, decide
-from fleetgen.domain.batches import Batch, BatchInputs, make_batch
-from fleetgen.domain.encoding import CHUNK_ROWS
+from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SECOND, Interval, Stream, iso
 from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
 from fleetgen.generation.dataset import Dataset, ReadConfig
+from fleetgen.generation.staging import Staged, finish, stage
 from fleetgen.storage import bronze
 from fleetgen.storage.files import FileLock
 from fleetgen.storage.ledger import BatchEntry, GapEntry
@@ -138,7 +138,7 @@ class StreamMaker:
 
     def next_due(self) -> int | None:
         """Return the instant at which the next batch is due, as far as it is known."""
-        manifest = self.dataset.store.read()
+        manifest = self.dataset.read()
         if manifest is None or manifest.origin is None:
             return None
         return self.dataset.next_interval(manifest, self.stream).end
@@ -150,13 +150,15 @@ class StreamMaker:
         """Return the manifest of a dataset that has begun; begin it unless it is paused."""
         if not self._settled:
             self.recover()
-        manifest = self.dataset.store.read()
+        manifest = self.dataset.read()
         if manifest is not None and (manifest.origin is not None or manifest.desired.paused):
             return manifest if manifest.origin is not None else None
         with self._locked() as transaction:
-            if transaction.manifest.desired.paused:
-                return None
-            return self.dataset.begin(transaction, self._read_config, self.clock.now())
+            return None if transaction.manifest.desired.paused else self.begin(transaction)
+
+    def begin(self, transaction: Transaction) -> Manifest:
+        """Begin an empty dataset now; one that has begun stays as it is."""
+        return self.dataset.begin(transaction, self._read_config, self.clock.now())
 
     def _decide(self, manifest: Manifest, now: int) -> Decision:
         self.attended_since = min(self.attended_since, now)
@@ -194,52 +196,39 @@ class StreamMaker:
         if self.dataset.next_interval(manifest, self.stream) != decision.interval:
             raise DatasetChanged
         inputs = self._inputs(manifest, decision.interval)
+        staged = stage(self.dataset.layout.staged(self.stream), inputs, self._progress)
+        return self.commit(staged, started_at, decision.late, manifest)
+
+    def _progress(self) -> None:
+        self._beat()
+        if self._interrupted():
+            raise Interrupted
+
+    def commit(self, staged: Staged, started_at: int, late: bool, pinned: Manifest | None = None) -> Published:
+        """Publish a staged batch and record it; raise DatasetChanged if what it was made from is no longer in force."""
         watch = StopWatch()
-        batch = make_batch(inputs)
-        watch.lap("generate")
-        content = self._stage(batch)
-        watch.lap("encode")
-        meta = recording.batch_meta(inputs, content.parts, content.sha256)
-        finished_at = self.clock.now()
-        clock_meta = recording.clock_meta(decision.interval.end, started_at, finished_at)
-        bronze.finish_batch(content.folder, meta | clock_meta)
-        entry = recording.ledger_entry(meta)
+        inputs, finished_at = staged.inputs, self.clock.now()
+        finish(staged, recording.clock_meta(inputs.interval.end, started_at, finished_at))
+        entry = recording.ledger_entry(staged.meta)
         with self._locked() as transaction:
-            self._still(transaction.manifest, manifest)
+            self._still(transaction.manifest, pinned or transaction.manifest, inputs)
             self._settled = False
-            bronze.publish_batch(self.dataset.layout, self.stream, inputs.interval.batch_id)
+            bronze.publish_batch(staged.folder, self.dataset.layout.batch(self.stream, entry.batch_id))
             watch.lap("publish")
-            head = self._record(transaction, entry, finished_at, decision.late)
+            head = self._record(transaction, entry, finished_at, late)
         self._write_derived(entry, head, finished_at)
         watch.lap("record")
         target = inputs.segment.settings.companies_per_batch if self.stream is Stream.COMPANIES else None
-        return Published(
-            entry, head, decision.interval.end, started_at, finished_at, decision.late, watch.phases, target
-        )
+        phases = staged.phases | watch.phases
+        return Published(entry, head, inputs.interval.end, started_at, finished_at, late, phases, target)
 
-    def _stage(self, batch: Batch) -> bronze.BatchContent:
-        folder = bronze.start_batch(self.dataset.layout, self.stream)
-        parts = batch.parts()
-        rows = tuple(sum(batch.block_rows[block] for block in blocks) for blocks in parts)
-        content = bronze.BatchContent(folder, self.stream, rows)
-        for blocks in parts:
-            content.write_part(self._chunks(batch, blocks))
-        return content
-
-    def _chunks(self, batch: Batch, blocks: range) -> Any:
-        for block in blocks:
-            self._beat()
-            for chunk in batch.encode_block(block, CHUNK_ROWS):
-                if self._interrupted():
-                    raise Interrupted
-                yield chunk.data
-
-    def _still(self, manifest: Manifest, pinned: Manifest) -> None:
+    def _still(self, manifest: Manifest, pinned: Manifest, inputs: BatchInputs) -> None:
         """Raise DatasetChanged unless what the batch was made from is still in force and nobody has paused."""
+        head = manifest.head(self.stream)
         same = (
             manifest.dataset_id == pinned.dataset_id
-            and manifest.segments == pinned.segments
-            and manifest.head(self.stream) == pinned.head(self.stream)
+            and manifest.segments[-1].number == inputs.segment.number
+            and (head.next_batch, head.stands_at) == (inputs.number, inputs.interval.start)
             and not manifest.desired.paused
         )
         if not same:

@@ -1,4 +1,4 @@
-"""Owns a process's heartbeat: a count in a file that grows while the process turns its loop."""
+"""Owns a process's heartbeat: its pid and a count, in a file, that grows while the process turns its loop."""
 
 import os
 from pathlib import Path
@@ -17,4 +17,4 @@ class Heartbeat:
     def beat(self) -> None:
         """Count one up."""
         self._count += 1
-        os.pwrite(self._descriptor, b"%d\n" % self._count, 0)
+        os.pwrite(self._descriptor, b"%d %d\n" % (os.getpid(), self._count), 0)

@@ -52,27 +52,29 @@ class BatchContent:
     @property
     def sha256(self) -> str:
         """Hash of the parts in order."""
-        return self.parts[0].sha256 if len(self.parts) == 1 else self._whole.hexdigest()
+        return self._whole.hexdigest()
 
     @property
     def bytes(self) -> int:
         return sum(part.bytes for part in self.parts)
 
     def _write(self, path: Path, chunks: Iterable[memoryview]) -> tuple[str, int]:
-        """Write in pieces that stay in the processor's cache between hashing and writing."""
-        hashed = hashlib.sha256()
+        """Write in pieces that stay in the processor's cache between hashing and writing.
+
+        The first part is hashed once: up to its end it is the whole.
+        """
+        hashes = [self._whole, hashlib.sha256()] if self.parts else [self._whole]
         size = 0
         with path.open("wb", buffering=0) as file:
             for chunk in chunks:
                 for start in range(0, len(chunk), _PIECE_BYTES):
                     piece = chunk[start : start + _PIECE_BYTES]
-                    hashed.update(piece)
-                    if len(self.part_rows) > 1:
-                        self._whole.update(piece)
+                    for hashed in hashes:
+                        hashed.update(piece)
                     _write_all(file.fileno(), piece)
                 size += len(chunk)
             os.fsync(file.fileno())
-        return hashed.hexdigest(), size
+        return hashes[-1].hexdigest(), size
 
 
 def _write_all(descriptor: int, piece: memoryview) -> None:
@@ -85,13 +87,11 @@ def part_name(stream: Stream, number: int, parts: int) -> str:
     return f"{stream}.jsonl" if parts <= 1 else f"{stream}-{number:05d}.jsonl"
 
 
-def start_batch(layout: Layout, stream: Stream) -> Path:
-    """Return an empty staging folder for a batch; what an earlier attempt left there is removed."""
-    folder = layout.staged(stream)
-    discard_staged(layout, stream)
-    make_folder(layout.staging)
+def start_batch(folder: Path) -> None:
+    """Make an empty staging folder for a batch; what an earlier attempt left there is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder.parent)
     folder.mkdir()
-    return folder
 
 
 def finish_batch(folder: Path, meta: dict[str, Any]) -> None:
@@ -100,17 +100,17 @@ def finish_batch(folder: Path, meta: dict[str, Any]) -> None:
     sync_folder(folder)
 
 
-def publish_batch(layout: Layout, stream: Stream, batch_id: str) -> None:
-    """Rename the staged batch into place: this is the commit."""
-    target = layout.batch(stream, batch_id)
+def publish_batch(folder: Path, target: Path) -> None:
+    """Rename a staged batch into place: this is the commit."""
     make_folder(target.parent)
-    layout.staged(stream).rename(target)
+    folder.rename(target)
     sync_folder(target.parent)
 
 
 def discard_staged(layout: Layout, stream: Stream) -> None:
-    """Remove what an unfinished attempt left in staging."""
-    shutil.rmtree(layout.staged(stream), ignore_errors=True)
+    """Remove what unfinished attempts left in staging."""
+    for folder in layout.staging.glob(f"{stream}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_meta(layout: Layout, stream: Stream, batch_id: str) -> dict[str, Any] | None:

@@ -62,9 +62,9 @@ class Layout:
     def batch_meta(self, stream: Stream, batch_id: str) -> Path:
         return self.batch(stream, batch_id) / "batch_meta.json"
 
-    def staged(self, stream: Stream) -> Path:
-        """The folder in which a stream makes its next batch; it has one at a time."""
-        return self.staging / stream
+    def staged(self, stream: Stream, place: int | None = None) -> Path:
+        """The folder in which a stream makes its next batch; several are made at once in numbered places."""
+        return self.staging / (stream if place is None else f"{stream}-{place}")
 
     def ledger(self, stream: Stream) -> Path:
         return self.manifests / "ledger" / f"{stream}.jsonl"

@@ -14,12 +14,13 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import HeldByAnother, ManifestError
+from fleetgen.errors import DamagedManifest, HeldByAnother, ManifestError
 from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock, replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+"""Version 2 added `rebuilt_at`."""
 
 
 class _Part(BaseModel):
@@ -96,6 +97,8 @@ class Manifest(_Part):
     desired: Desired = Desired()
     cleaning: str | None = None
     """Name of the trash folder while a clean is under way."""
+    rebuilt_at: int | None = None
+    """When the manifest was last made anew from the other files."""
 
     def head(self, stream: Stream) -> Head:
         return self.heads[stream]
@@ -111,10 +114,14 @@ def empty_manifest() -> Manifest:
 
 
 class ManifestStore:
-    """Reads and replaces the manifest of one data directory."""
+    """Reads and replaces the manifest of one data directory.
 
-    def __init__(self, layout: Layout) -> None:
+    ``rebuild`` makes a lost or damaged one anew from other files; None if there is nothing to make it from.
+    """
+
+    def __init__(self, layout: Layout, rebuild: Callable[[], Manifest | None] = lambda: None) -> None:
         self.path: Path = layout.manifest
+        self._rebuild = rebuild
         self.lock = FileLock(layout.manifest_lock)
         self._seen: tuple[tuple[int, int, int], Manifest] | None = None
 
@@ -140,9 +147,19 @@ class ManifestStore:
             raise HeldByAnother(f"The manifest stayed locked for {timeout_seconds:g} s: {fault} Try again.") from fault
         try:
             self.lock.sign()
-            yield Transaction(self, self.read() or empty_manifest())
+            yield Transaction(self, self._whole())
         finally:
             self.lock.release()
+
+    def _whole(self) -> Manifest:
+        """Return the manifest; one that is lost or damaged is made anew and written."""
+        try:
+            manifest = self.read()
+        except DamagedManifest:
+            manifest = None
+        if manifest is None and (manifest := self._rebuild()) is not None:
+            self.write(manifest)
+        return manifest or empty_manifest()
 
     def write(self, manifest: Manifest) -> None:
         """Replace the file durably."""
@@ -150,21 +167,27 @@ class ManifestStore:
 
     def _parse(self, content: bytes) -> Manifest:
         try:
-            version = json.loads(content).get("schema_version")
-        except (ValueError, AttributeError) as fault:
+            values = json.loads(content)
+            version = values["schema_version"]
+        except (ValueError, KeyError, TypeError) as fault:
+            raise DamagedManifest(f"{self.path} is damaged: it is no JSON object with a schema_version.") from fault
+        if not isinstance(version, int) or version > MANIFEST_VERSION:
             raise ManifestError(
-                f"{self.path} is damaged: it is no JSON object. Restore it or clean the data."
-            ) from fault
-        if version != MANIFEST_VERSION:
-            raise ManifestError(
-                f"{self.path} has schema version {version!r}; this fleetgen reads version {MANIFEST_VERSION}. "
+                f"{self.path} has schema version {version!r}; this fleetgen knows versions up to {MANIFEST_VERSION}. "
                 "Use the fleetgen that wrote it, or another data directory."
             )
         try:
-            return Manifest.model_validate_json(content)
+            return Manifest.model_validate_json(json.dumps(_migrated(values, version)))
         except ValidationError as fault:
             wrong = ", ".join(".".join(map(str, error["loc"])) for error in fault.errors())
-            raise ManifestError(f"{self.path} is damaged at {wrong}. Restore it or clean the data.") from fault
+            raise DamagedManifest(f"{self.path} is damaged at {wrong}.") from fault
+
+
+def _migrated(values: dict[str, Any], version: int) -> dict[str, Any]:
+    """Return a manifest's values as the present version has them."""
+    if version < 2:
+        values = {**values, "rebuilt_at": None}
+    return {**values, "schema_version": MANIFEST_VERSION}
 
 
 class Transaction:

@@ -57,6 +57,16 @@ class Supervisor:
             for info in self._call("supervisor.getAllProcessInfo")
         ]
 
+    def apply_changes(self) -> list[str]:
+        """Let supervisord read its file again; stop what is gone or changed, start what is new. Returns the names."""
+        ((added, changed, removed),) = self._call("supervisor.reloadConfig")
+        for name in [*changed, *removed]:
+            self._call("supervisor.stopProcessGroup", name)
+            self._call("supervisor.removeProcessGroup", name)
+        for name in [*changed, *added]:
+            self._call("supervisor.addProcessGroup", name)
+        return sorted([*added, *changed, *removed])
+
     def shut_down(self) -> None:
         """Ask supervisord to stop every process and end."""
         self._call("supervisor.shutdown")

@@ -16,7 +16,7 @@ class OrphanGuard:
     def __init__(self, pid_file: Path) -> None:
         self._parent: int | None = None
         if os.environ.get("SUPERVISOR_ENABLED"):
-            _die_with_parent()
+            die_with_parent()
             with suppress(OSError, ValueError):
                 self._parent = int(pid_file.read_text())
 
@@ -25,7 +25,8 @@ class OrphanGuard:
         return self._parent is not None and os.getppid() != self._parent
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Let the system kill this process when its parent dies; only Linux can."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

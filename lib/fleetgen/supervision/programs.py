@@ -51,10 +51,16 @@ def _sections(loaded: LoadedConfig, port_offset: int) -> Iterator[tuple[str, dic
         "rpcinterface:supervisor",
         {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
     )
-    yield "rpcinterface:fleetgen", {"supervisor.rpcinterface_factory": "fleetgen.supervision.console:make_console"}
+    yield (
+        "rpcinterface:fleetgen",
+        {
+            "supervisor.rpcinterface_factory": "fleetgen.supervision.plugin:make_plugin",
+            "run": str(loaded.run),
+        },
+    )
     yield "supervisorctl", {"serverurl": f"unix://{loaded.socket}"}
     for program in programs(loaded, port_offset):
-        yield f"program:{program.name}", _program(loaded, program, port_offset)
+        yield f"program:{program.name}", _program(loaded, program)
 
 
 def _supervisord(loaded: LoadedConfig) -> dict[str, str]:
@@ -71,10 +77,10 @@ def _supervisord(loaded: LoadedConfig) -> dict[str, str]:
     return entries | ({"user": "root"} if os.geteuid() == 0 else {})
 
 
-def _program(loaded: LoadedConfig, program: Program, port_offset: int) -> dict[str, str]:
+def _program(loaded: LoadedConfig, program: Program) -> dict[str, str]:
     command = [sys.executable, "-m", "fleetgen", "run", program.name, "--config", str(loaded.file)]
-    if port_offset:
-        command += ["--port-offset", str(port_offset)]
+    command += ["--address", loaded.config.metrics.address, "--port", str(program.port)]
+    command += ["--last-good", str(loaded.last_good)]
     supervisor = loaded.config.supervisor
     return {
         "command": shlex.join(command),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from uuid import UUID
 
 import numpy as np
@@ -75,7 +76,7 @@ def newest_active(companies: list[Company], most: int) -> list[Company]:
 def segments_of(*segments: tuple[Settings, int]) -> list[Segment]:
     """Segments with these settings, each of so many batches of companies."""
     chain = [only_segment(segments[0][0])]
-    for (_, batches), (next_settings, _) in zip(segments, segments[1:], strict=False):
+    for (_, batches), (next_settings, _) in pairwise(segments):
         chain.append(following_segment(chain[-1], next_settings, batches))
     return chain
 

@@ -281,6 +281,18 @@ def test_no_driver_is_favoured_in_bounded_batches() -> None:
     assert_uniform(np.bincount(drivers, minlength=50).tolist())
 
 
+@pytest.mark.parametrize("bounds", [None, (900, 1100)])
+@pytest.mark.parametrize("interval", [TEN_SECONDS, QUARTER], ids=["ten seconds", "a quarter of an hour"])
+def test_no_company_is_favoured_among_billions_of_drivers(bounds: tuple[int, int] | None, interval: Interval) -> None:
+    rare = production(drivers_per_company=10_000, event_rate_per_driver=1.5e-4 / interval.seconds)
+    settings = replace(rare, events_per_batch=bounds)
+
+    blocks = blocks_of(settings, 600_000, interval, batches=10)
+
+    drivers = np.concatenate([block.drivers for block in blocks])
+    assert_uniform(np.bincount(drivers // 600_000_000, minlength=10).tolist())
+
+
 @pytest.mark.parametrize(
     "weights",
     [{"US": 0.5, "EU": 0.3, "SA": 0.15, "AUS": 0.05}, {"AUS": 3.0, "US": 1.0}, {"EU": 1e-3, "SA": 1.0}],

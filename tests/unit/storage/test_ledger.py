@@ -191,7 +191,7 @@ def test_a_line_that_is_no_entry_is_named(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "events.jsonl")
     ledger.path.write_bytes(b'{"kind":"batch"}\n')
 
-    with pytest.raises(ManifestError, match="events.jsonl"):
+    with pytest.raises(ManifestError, match=r"events\.jsonl"):
         ledger.last()
 
 

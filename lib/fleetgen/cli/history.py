@@ -1,0 +1,68 @@
+"""Owns `fleetgen backfill`: history at full speed, without a supervisor."""
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fleetgen.cadence.clock import system_now
+from fleetgen.cli.output import with_config
+from fleetgen.config.loading import load
+from fleetgen.domain.records import instant, iso
+from fleetgen.errors import UsageError
+from fleetgen.generation.backfilling import Backfill, Span, default_start
+from fleetgen.supervision.orphans import die_with_parent
+
+
+@click.command
+@click.option("--from", "start", help="First start, for an empty dataset: an ISO 8601 time such as 2026-01-01T00:00Z.")
+@click.option("--until", help="Make what is due by this time; default: now.")
+@click.option("--batches", type=click.IntRange(1), help="Make so many driver intervals, and the companies they need.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that make batches.")
+@with_config
+def backfill(start: str | None, until: str | None, batches: int | None, jobs: int, config_file: Path) -> None:
+    """Make history at full speed: the bytes that a running set would have made.
+
+    Fills an empty dataset as if the set had been started at --from, or goes on from a dataset's end. Called again after
+    a kill, it goes on where it was. The set must not be running.
+    """
+    if until is not None and batches is not None:
+        raise UsageError("--until and --batches exclude each other.")
+    loaded = load(config_file)
+    now = system_now()
+    first = _instant("--from", start)
+    span = Span(first, _instant("--until", until), batches)
+    with Backfill(loaded.layout, loaded.config, span, now) as history:
+        if first is None and batches is not None and history.is_empty():
+            history.start_at(default_start(loaded.config, now, batches))
+        end = history.begin()
+        made = 0
+        with _bar() as bar:
+            task = bar.add_task("Backfilling", total=history.batches_up_to(end))
+            for _ in history.fill(end, jobs, _start_worker):
+                made += 1
+                bar.update(task, completed=made)
+    click.echo(f"{made} batches made: the dataset in {loaded.layout.data} now ends at {iso(end)}.")
+
+
+def _instant(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return instant(text)
+    except ValueError as fault:
+        raise UsageError(f"{option} {text!r} is no time with a zone: write it as 2026-01-01T00:00:00Z.") from fault
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+
+
+def _start_worker() -> None:
+    """Let a worker die with the command, and leave Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()

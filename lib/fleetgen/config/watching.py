@@ -1,0 +1,89 @@
+"""Owns noticing edits of `generator.toml` in a running process, and telling a bad edit from one that is still under way.
+
+What a valid edit changes is left to `generation` and `processes`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleetgen.config.loading import LoadedConfig, load, parse, read_text
+from fleetgen.domain.records import SECOND
+from fleetgen.errors import ConfigurationError
+from fleetgen.storage.files import replace_file
+
+PATIENCE = 3 * SECOND // 10
+"""Microseconds for which an edit may be invalid before it counts as such: editors write in steps."""
+
+Mark = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What has become of an edit: a valid configuration, or the fault of one that stayed invalid."""
+
+    loaded: LoadedConfig | None
+    fault: str | None
+
+
+class ConfigWatch:
+    """Looks at one configuration file; costs one `stat` a look while nothing changes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen = _mark(file)
+        self._invalid_since: int | None = None
+
+    def look(self, at: int) -> Edit | None:
+        """Return an edit that was completed since the last look, once; ``at`` is the present instant."""
+        mark = _mark(self._file)
+        if mark == self._seen and self._invalid_since is None:
+            return None
+        if mark != self._seen:
+            self._seen, self._invalid_since = mark, None
+        try:
+            loaded = load(self._file)
+        except ConfigurationError as fault:
+            return self._invalid(str(fault), at)
+        self._invalid_since = None
+        return Edit(loaded, None)
+
+    def look_again_at(self) -> int | None:
+        """Return the instant at which a look is due because an edit is invalid so far."""
+        return None if self._invalid_since is None else self._invalid_since + PATIENCE
+
+    def _invalid(self, fault: str, at: int) -> Edit | None:
+        if self._invalid_since is None:
+            self._invalid_since = at
+        if abs(at - self._invalid_since) < PATIENCE:
+            return None
+        self._invalid_since = None
+        return Edit(None, fault)
+
+
+def _mark(file: Path) -> Mark | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def keep_as_last_good(loaded: LoadedConfig) -> None:
+    """Keep a valid configuration for processes that start while the file is invalid."""
+    text = read_text(loaded.file).encode()
+    kept = loaded.last_good
+    if not kept.exists() or kept.read_bytes() != text:
+        replace_file(kept, text)
+
+
+def load_or_last_good(file: Path, last_good: Path | None) -> tuple[LoadedConfig, str | None]:
+    """Return the configuration and None, or the last good one and the fault of the present one.
+
+    Raises ConfigurationError if neither is to be had.
+    """
+    try:
+        return load(file), None
+    except ConfigurationError as fault:
+        if last_good is None or not last_good.exists():
+            raise
+        return LoadedConfig(file.expanduser().absolute(), parse(read_text(last_good), last_good)), str(fault)

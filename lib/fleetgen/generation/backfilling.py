@@ -1,0 +1,183 @@
+"""Owns history at full speed: the batches that a set would have made, in order, without waiting for their time.
+
+Schedule, staging and commit are those of a live set. Batches may be made ahead in worker processes; they are committed
+one after the other, so that a kill leaves what a killed live set leaves.
+"""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from fleetgen.cadence.clock import LogicalClock
+from fleetgen.cadence.schedule import next_interval
+from fleetgen.config.model import Config
+from fleetgen.domain.batches import BatchInputs
+from fleetgen.domain.records import SECOND, Stream, iso
+from fleetgen.errors import FleetgenError, UsageError
+from fleetgen.generation.dataset import Dataset
+from fleetgen.generation.maker import StreamMaker
+from fleetgen.generation.staging import Staged, stage
+from fleetgen.storage.layout import Layout
+from fleetgen.storage.manifest import Manifest
+
+_AHEAD = 4
+"""Batches a worker may be ahead of the commits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What to fill: up to an instant, or so many driver intervals; ``start`` matters to an empty dataset alone."""
+
+    start: int | None
+    until: int | None
+    batches: int | None
+
+
+class Backfill:
+    """Holds both streams of a dataset and makes their history."""
+
+    def __init__(self, layout: Layout, config: Config, span: Span, now: int) -> None:
+        self.dataset = Dataset(layout)
+        self._span = span
+        self._now = now
+        self._clock = LogicalClock(now)
+        self._makers = {stream: StreamMaker(stream, self.dataset, self._clock, lambda: config) for stream in Stream}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Backfill":
+        for maker in self._makers.values():
+            maker.hold()
+            self._stack.callback(maker.release)
+        for maker in self._makers.values():
+            maker.recover()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def is_empty(self) -> bool:
+        """Whether the dataset has not begun."""
+        manifest = self.dataset.read()
+        return manifest is None or manifest.origin is None
+
+    def start_at(self, moment: int) -> None:
+        """Let an empty dataset begin at this instant."""
+        self._span = replace(self._span, start=moment)
+
+    def begin(self) -> int:
+        """Begin an empty dataset, or find where the present one ends; return the instant to fill up to."""
+        manifest = self.dataset.read()
+        if manifest is not None and manifest.desired.paused:
+            raise UsageError("The dataset is paused: resume it first with `fleetgen resume`.")
+        if manifest is None or manifest.origin is None:
+            manifest = self._begin_empty()
+        elif self._span.start not in (None, manifest.origin):
+            raise UsageError(
+                f"The dataset began at {iso(manifest.origin)}: history goes on from its end, so leave --from out."
+            )
+        else:
+            self._clock.moment = max(manifest.head(stream).stands_at for stream in Stream)
+            manifest = self._makers[Stream.EVENTS].follow_config()
+        return self._end(manifest)
+
+    def batches_up_to(self, end: int) -> int:
+        """Return about how many batches are missing up to an instant, for a progress bar."""
+        manifest = self.dataset.manifest()
+        return sum(
+            max(0, end - manifest.head(stream).stands_at) // self.dataset.grid(manifest, stream).step
+            for stream in Stream
+        )
+
+    def fill(self, end: int, jobs: int, start_worker: Callable[[], None]) -> Iterator[Staged]:
+        """Make and commit every batch that is due by an instant; yield each one after its commit."""
+        planned = self._planned(self.dataset.manifest(), end)
+        if jobs <= 1:
+            for inputs in planned:
+                folder = self.dataset.layout.staged(inputs.stream)
+                yield self._commit(stage(folder, inputs))
+            return
+        context = multiprocessing.get_context("spawn")
+        try:
+            with ProcessPoolExecutor(jobs, context, initializer=start_worker) as workers:
+                yield from self._filled_by(workers, planned, jobs * _AHEAD)
+        except BrokenProcessPool as fault:
+            raise FleetgenError("A worker process was killed; what was made is kept. Call again to go on.") from fault
+
+    def _filled_by(self, workers: ProcessPoolExecutor, planned: Iterator[BatchInputs], ahead: int) -> Iterator[Staged]:
+        waiting: deque[Future[Staged]] = deque()
+        for number, inputs in enumerate(planned):
+            folder = self.dataset.layout.staged(inputs.stream, number % ahead)
+            waiting.append(workers.submit(stage, folder, inputs))
+            if len(waiting) == ahead:
+                yield self._commit(waiting.popleft().result())
+        while waiting:
+            yield self._commit(waiting.popleft().result())
+
+    def _commit(self, staged: Staged) -> Staged:
+        self._clock.moment = staged.inputs.interval.end
+        self._makers[staged.inputs.stream].commit(staged, started_at=self._clock.moment, late=False)
+        return staged
+
+    def _begin_empty(self) -> Manifest:
+        if self._span.start is None:
+            raise UsageError("The dataset is empty: say with --from at which instant its history begins.")
+        self._clock.moment = self._span.start
+        with self.dataset.store.locked() as transaction:
+            return self._makers[Stream.EVENTS].begin(transaction)
+
+    def _end(self, manifest: Manifest) -> int:
+        end = self._span.until if self._span.until is not None else self._now
+        if self._span.batches is not None:
+            end = self._end_of_batches(manifest, self._span.batches)
+        if end > self._now:
+            raise UsageError(f"{iso(end)} lies in the future: history ends now at the latest.")
+        return end
+
+    def _end_of_batches(self, manifest: Manifest, count: int) -> int:
+        """Return the end of the so-manieth driver interval, counted from the origin if that was named again."""
+        grid = self.dataset.grid(manifest, Stream.EVENTS)
+        stands_at = manifest.head(Stream.EVENTS).stands_at
+        if self._span.start is not None and grid.origin_start is not None:
+            stands_at = grid.origin_start
+        for _ in range(count):
+            stands_at = next_interval(stands_at, grid).end
+        return stands_at
+
+    def _planned(self, manifest: Manifest, end: int) -> Iterator[BatchInputs]:
+        """Yield the inputs of every batch that is due by an instant, in the order of their dues."""
+        segments = self.dataset.segments(manifest)
+        grids = {stream: self.dataset.grid(manifest, stream) for stream in Stream}
+        stands_at = {stream: manifest.head(stream).stands_at for stream in Stream}
+        numbers = {stream: manifest.head(stream).next_batch for stream in Stream}
+        companies = manifest.head(Stream.COMPANIES).next_company
+        registered = deque([(0, self.dataset.companies_in_reach(stands_at[Stream.EVENTS]))])
+        while True:
+            due = {stream: next_interval(stands_at[stream], grids[stream]) for stream in Stream}
+            stream = min(Stream, key=lambda each: (due[each].end, each))
+            interval = due[stream]
+            if interval.end > end:
+                return
+            if stream is Stream.COMPANIES:
+                companies += segments[-1].settings.companies_per_batch
+                registered.append((interval.end, companies))
+                count = companies
+            else:
+                while len(registered) > 1 and registered[1][0] <= interval.start:
+                    registered.popleft()
+                count = registered[0][1]
+            yield BatchInputs(stream, numbers[stream], interval, segments[-1], segments, count)
+            stands_at[stream] = interval.end
+            numbers[stream] += 1
+
+
+def default_start(config: Config, now: int, batches: int) -> int:
+    """Return the first start at which so many driver intervals have ended by now."""
+    step = config.settings(0).driver_interval_seconds * SECOND
+    return now - (batches - 1) * step

@@ -1,0 +1,110 @@
+"""Owns making a lost or damaged manifest anew from the segments, the ledgers and, where those are lost, the folders."""
+
+import os
+from collections.abc import Iterator
+
+from fleetgen.cadence.schedule import origin_starts
+from fleetgen.config.segments import SegmentRecord, read_segment
+from fleetgen.domain.records import SECOND, Interval, Stream, instant, iso
+from fleetgen.errors import ManifestError
+from fleetgen.generation import recording
+from fleetgen.storage.bronze import read_meta
+from fleetgen.storage.layout import Layout
+from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
+from fleetgen.storage.manifest import Head, Manifest, SegmentEntry
+
+
+def rebuild(layout: Layout, at: int) -> Manifest | None:
+    """Return the manifest that the other files tell, or None where there is no dataset; a lost ledger is written anew.
+
+    A pause is not known any more and ends. Reads every ledger line once.
+    """
+    records = list(_segment_records(layout))
+    if not records:
+        if any(_folders(layout, stream) for stream in Stream):
+            raise ManifestError(
+                f"{layout.manifest} and {layout.segments} are both lost: nothing tells how the batches were made. "
+                "Restore one of them, or move the data away."
+            )
+        return None
+    first = records[0].value()
+    steps = (first.settings.interval_seconds(stream) * SECOND for stream in (Stream.COMPANIES, Stream.EVENTS))
+    starts = dict(zip((Stream.COMPANIES, Stream.EVENTS), origin_starts(first.instant, *steps), strict=True))
+    return Manifest(
+        dataset_id=records[0].segment.dataset_id,
+        origin=first.instant,
+        drawn_seed=records[-1].settings.seed,
+        segments=tuple(_entry(record) for record in records),
+        heads={stream: _head(layout, stream, starts[stream]) for stream in Stream},
+        rebuilt_at=at,
+    )
+
+
+def _segment_records(layout: Layout) -> Iterator[SegmentRecord]:
+    """Yield the segments of the newest dataset, from number 1 on without a hole."""
+    dataset_id: str | None = None
+    number = 1
+    while layout.segment(number).exists():
+        record = read_segment(layout.segment(number))
+        if dataset_id not in (None, record.segment.dataset_id):
+            return
+        dataset_id = record.segment.dataset_id
+        yield record
+        number += 1
+
+
+def _entry(record: SegmentRecord) -> SegmentEntry:
+    place = record.segment
+    return SegmentEntry(
+        number=place.number,
+        instant=instant(place.instant),
+        algorithm=place.algorithm,
+        digest=place.digest,
+        first_company_batch=place.first_company_batch,
+        first_company=place.first_company,
+        first_event_batch=place.first_event_batch,
+    )
+
+
+def _head(layout: Layout, stream: Stream, start: int) -> Head:
+    ledger = Ledger(layout.ledger(stream))
+    ledger.repair()
+    if ledger.last() is None:
+        _rewrite_ledger(layout, stream, ledger, start)
+    head = Head(stands_at=start)
+    for entry in ledger.entries():
+        head = recording.head_after(head, stream, entry, published_at=None, late=False)
+    return head
+
+
+def _rewrite_ledger(layout: Layout, stream: Stream, ledger: Ledger, start: int) -> None:
+    """Write a lost ledger anew from the folders; what no batch covers becomes a gap."""
+    stands_at = start
+    companies = 0
+    for name in _folders(layout, stream):
+        meta = read_meta(layout, stream, name)
+        if meta is None:
+            continue
+        entry = recording.ledger_entry(meta)
+        if entry.interval.start > stands_at:
+            ledger.append(_gap(Interval(stands_at, entry.interval.start), entry, companies))
+        ledger.append(entry)
+        stands_at = entry.interval.end
+        companies = entry.company_count if stream is Stream.COMPANIES else companies
+
+
+def _gap(span: Interval, following: BatchEntry, companies: int) -> GapEntry:
+    length = following.interval.end - following.interval.start
+    return GapEntry(
+        start=iso(span.start),
+        end=iso(span.end),
+        segment=following.segment,
+        company_count=companies,
+        reason="downtime",
+        intervals=max(1, (span.end - span.start) // length),
+    )
+
+
+def _folders(layout: Layout, stream: Stream) -> list[str]:
+    folder = layout.stream(stream)
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else []

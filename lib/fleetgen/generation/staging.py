@@ -1,0 +1,53 @@
+"""Owns making a batch's files in a staging folder; a worker of a backfill does it just as a generator process does."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleetgen.cadence.clock import StopWatch
+from fleetgen.domain.batches import Batch, BatchInputs, make_batch
+from fleetgen.domain.encoding import CHUNK_ROWS
+from fleetgen.generation import recording
+from fleetgen.storage import bronze
+
+Progress = Callable[[], None]
+"""Called with every chunk; may raise to give the batch up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A batch whose files lie in a staging folder; only its commit is missing."""
+
+    folder: Path
+    inputs: BatchInputs
+    meta: dict[str, Any]
+    """The meta without the clock's keys."""
+    phases: dict[str, float]
+    """Seconds spent in each phase so far."""
+
+
+def stage(folder: Path, inputs: BatchInputs, progress: Progress = lambda: None) -> Staged:
+    """Make a batch's data files, durably, in a folder that is emptied before."""
+    watch = StopWatch()
+    batch = make_batch(inputs)
+    watch.lap("generate")
+    bronze.start_batch(folder)
+    parts = batch.parts()
+    rows = tuple(sum(batch.block_rows[block] for block in blocks) for blocks in parts)
+    content = bronze.BatchContent(folder, inputs.stream, rows)
+    for blocks in parts:
+        content.write_part(_chunks(batch, blocks, progress))
+    watch.lap("encode")
+    return Staged(folder, inputs, recording.batch_meta(inputs, content.parts, content.sha256), watch.phases)
+
+
+def finish(staged: Staged, clock_meta: dict[str, Any]) -> None:
+    """Add the whole meta and make the folder durable."""
+    bronze.finish_batch(staged.folder, staged.meta | clock_meta)
+
+
+def _chunks(batch: Batch, blocks: range, progress: Progress) -> Iterator[memoryview]:
+    for chunk in batch.lines(blocks, CHUNK_ROWS):
+        progress()
+        yield chunk.data
