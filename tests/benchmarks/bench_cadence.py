@@ -1,7 +1,7 @@
 """Measures how late ticks are and whether lateness adds up: the loop beside APScheduler and `time.sleep`.
 
-Tick number k is due k intervals after the first; its lag is the actual instant minus that one. Drift is the slope of the
-lag over the ticks.
+Tick number k is due k intervals after the first; its lag is the actual instant minus that one. Drift is the slope of
+the lag over the ticks.
 """
 
 import argparse

@@ -69,7 +69,11 @@ def _intervals(settings: Settings, stream: Stream, batches: int) -> list[Interva
     steps = [settings.interval_seconds(each) * SECOND for each in (Stream.COMPANIES, Stream.EVENTS)]
     starts = dict(zip((Stream.COMPANIES, Stream.EVENTS), origin_starts(ORIGIN, *steps), strict=True))
     stands_at = starts[stream]
-    grid = Grid(settings.interval_seconds(stream) * SECOND, opened_at=ORIGIN, origin_start=stands_at)
+    grid = Grid(
+        settings.interval_seconds(stream) * SECOND,
+        opened_at=ORIGIN,
+        origin=Interval(stands_at, stands_at + settings.interval_seconds(stream) * SECOND),
+    )
     intervals: list[Interval] = []
     for _ in range(batches):
         intervals.append(next_interval(stands_at, grid))

@@ -27,9 +27,7 @@ class Simulation:
         self.file = folder / "generator.toml"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PRESETS / f"{preset}.toml", self.file)
-        with self.file.open("a") as file:
-            file.write('\n[paths]\ndata = "data"\nrun = "run"\n')
-        self.edit(**changes)
+        self.edit(data='"data"', run='"run"', **changes)
         self.clock = LogicalClock(start)
         self.makers: dict[Stream, StreamMaker] = {}
         self.outcomes: list[Published | LeftOut] = []
@@ -44,16 +42,13 @@ class Simulation:
         return Dataset(self.loaded.layout)
 
     def edit(self, **changes: str) -> None:
-        """Replace the lines of these keys, whatever their table; add ``catch_up_limit`` where it is missing."""
+        """Replace the lines of these keys, whatever their table."""
         lines = self.file.read_text().splitlines()
         for key, value in changes.items():
             found = [place for place, line in enumerate(lines) if line.split("=")[0].strip() == key]
+            assert found, key
             for place in found:
                 lines[place] = f"{key} = {value}"
-            if not found and key == "catch_up_limit":
-                lines += ["[schedule]", f"catch_up_limit = {value}"]
-            elif not found:
-                raise KeyError(key)
         self.file.write_text("\n".join(lines) + "\n")
 
     def start(self, *streams: Stream) -> None:

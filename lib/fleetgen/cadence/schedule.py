@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from fleetgen.domain.records import Interval
+from fleetgen.domain.records import SECOND, Interval
+
+HELD_UP = 15 * SECOND
+"""For so long a process may be held up, by missing companies or a slow disk, before intervals are given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +23,24 @@ class Grid:
     """The segment's instant."""
     previous_step: int | None = None
     """The step of the segment before; None in the first."""
-    origin_start: int | None = None
-    """Start of the stream's first interval of all, which is one step long wherever it lies."""
+    origin: Interval | None = None
+    """The stream's first interval of all, which need not end on the grid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing is due before this instant."""
+    """Nothing is due before the interval's end, or a pause holds the stream's first interval back."""
 
     interval: Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """The interval is due. ``late`` means that it fell due while nobody attended to it."""
+    """The interval is due. ``late``: it fell due while nobody attended to it; ``first``: it is the stream's first."""
 
     interval: Interval
-    late: bool
+    late: bool = False
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,8 @@ def next_interval(stands_at: int, grid: Grid) -> Interval:
 
     The first of a segment runs to the first grid point after the segment's instant, so it may be short or long.
     """
-    if stands_at == grid.origin_start:
-        return Interval(stands_at, stands_at + grid.step)
+    if grid.origin is not None and stands_at == grid.origin.start:
+        return grid.origin
     return Interval(stands_at, next_point(max(stands_at, grid.opened_at), grid.step))
 
 
@@ -90,24 +94,31 @@ def decide(
 ) -> Decision:
     """Say what becomes of the next interval.
 
-    An interval that falls due in a pause is left out. Of those that fell due while nobody attended, the newest
+    The stream's first interval is always made, if need be after a pause. Any other that falls due in a pause is left
+    out, and so is one that nobody had made when the pause came. Of those that fell due while nobody attended, the newest
     ``catch_up_limit`` are made and the older ones left out; the one that fell due in somebody's presence is always made.
     """
     interval = next_interval(stands_at, grid)
-    if (lost := _lost_before_segment(stands_at, grid, catch_up_limit)) is not None:
+    if interval == grid.origin:
+        waits = now < interval.end or paused_when(now)
+        return Wait(interval) if waits else Make(interval, first=True)
+    if now >= grid.opened_at and (lost := _lost_before_segment(stands_at, grid, catch_up_limit)) is not None:
         return lost
     if now < interval.end:
         return Wait(interval)
-    if paused_when(interval.end):
+    if paused_when(now) or paused_when(interval.end):
         return _paused(interval, grid, now, paused_when)
-    newest_end = interval.end + floor(now - interval.end, grid.step)
-    due = 1 + (newest_end - interval.end) // grid.step
-    attended = newest_end >= attended_since or stands_at == grid.origin_start
-    keep = max(catch_up_limit, 1 if attended else 0)
-    if due > keep:
-        end = interval.end + (due - keep - 1) * grid.step
-        return Skip(Interval(stands_at, end), due - keep, "downtime")
+    beyond = _beyond_limit(interval, grid, now, attended_since, catch_up_limit)
+    if beyond > 0:
+        return Skip(Interval(stands_at, interval.end + (beyond - 1) * grid.step), beyond, "downtime")
     return Make(interval, late=interval.end < attended_since)
+
+
+def _beyond_limit(interval: Interval, grid: Grid, now: int, attended_since: int, catch_up_limit: int) -> int:
+    """Return how many of the due intervals, from this one on, are beyond what is caught up with."""
+    due = 1 + (now - interval.end) // grid.step
+    missed = min(due, max(0, -(-(attended_since - interval.end) // grid.step)))
+    return missed - catch_up_limit if missed else due - max(catch_up_limit, 1, HELD_UP // grid.step)
 
 
 def _lost_before_segment(stands_at: int, grid: Grid, catch_up_limit: int) -> Skip | None:
@@ -122,8 +133,9 @@ def _lost_before_segment(stands_at: int, grid: Grid, catch_up_limit: int) -> Ski
 
 
 def _paused(interval: Interval, grid: Grid, now: int, paused_when: Callable[[int], bool]) -> Skip:
-    """Leave out every due interval from this one on that fell due in the pause."""
+    """Leave out every due interval from this one on that fell due in the pause; while it lasts, all that are due."""
     low, high = 0, (now - interval.end) // grid.step
+    low = high if paused_when(now) else low
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if paused_when(interval.end + middle * grid.step) else (low, middle - 1)

@@ -1,7 +1,9 @@
 """Owns the commands about the configuration: config, mode, init."""
 
 import json
+import os
 import shutil
+from itertools import chain, count
 from pathlib import Path
 
 import click
@@ -62,11 +64,21 @@ def use(name: str, config_file: Path) -> None:
     parse(text, config_file)
     kept = ""
     if config_file.exists():
-        backup = config_file.with_name(config_file.name + ".bak")
-        shutil.copyfile(config_file, backup)
+        backup = _free_backup(config_file)
+        try:
+            shutil.copyfile(config_file, backup)
+        except OSError as fault:
+            raise cannot_create(backup, fault) from fault
         kept = f" The file that was there is kept as {backup}."
     write_config(config_file, text)
     click.echo(f"{config_file} is now the preset {name}.{kept} A running set follows within a second.")
+
+
+def _free_backup(file: Path) -> Path:
+    """Return a name that no earlier backup has: .bak, then .bak.1 and so on."""
+    first = file.with_name(file.name + ".bak")
+    numbered = (file.with_name(f"{first.name}.{number}") for number in count(1))
+    return next(path for path in chain([first], numbered) if not os.path.lexists(path))
 
 
 @click.command
@@ -94,12 +106,10 @@ def init(directory: Path, preset: str) -> None:
     if target.exists():
         raise CannotCreate(f"{target} exists already: nothing was changed.")
     text = preset_text(preset).replace("../generator.schema.json", f"./{SCHEMA_FILE}")
-    if preset == "emulated":
-        text = (shipped() / CONFIG_FILE).read_text()
     try:
         etc.mkdir(parents=True, exist_ok=True)
         shutil.copytree(shipped() / "presets", etc / "presets", dirs_exist_ok=True)
-        (etc / SCHEMA_FILE).write_text(json_schema())
+        (etc / SCHEMA_FILE).write_text(json_schema(), encoding="utf-8")
     except OSError as fault:
         raise cannot_create(etc, fault) from fault
     write_config(target, text)

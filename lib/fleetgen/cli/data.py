@@ -146,7 +146,7 @@ def verify(check_all: bool, repair: bool, as_json: bool, config_file: Path) -> N
     _print_differences(found, repaired, total, as_json)
     left = repaired.count(False)
     if left:
-        raise DifferenceFound(f"{left} differences in {total} batches.")
+        raise DifferenceFound(f"{left} {'difference' if left == 1 else 'differences'} in {total} batches.")
     if not found and not as_json:
         rest = "" if check_all else f" (the newest {_NEWEST} of each stream at most; --all checks every one)"
         click.echo(f"{total} batches checked: no difference{rest}.")

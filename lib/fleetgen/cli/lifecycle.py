@@ -54,7 +54,9 @@ def clean(yes: bool, config_file: Path) -> None:
     if not cleaned.items:
         click.echo("There was nothing to delete.")
         return
-    click.echo(f"Deleted from {loaded.layout.data}: {', '.join(cleaned.items)}.")
+    click.echo(
+        f"Deleted from {loaded.layout.data}: {', '.join(item for item in cleaned.items if not item.startswith('.'))}."
+    )
 
 
 def _store(config_file: Path) -> ManifestStore:

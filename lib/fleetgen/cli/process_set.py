@@ -14,11 +14,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fleetgen.cli.output import with_config
+from fleetgen.cli.output import DEFAULT_CONFIG, with_config
 from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.watching import keep_as_last_good
 from fleetgen.domain.records import Stream, iso
-from fleetgen.errors import HeldByAnother, Unreachable
+from fleetgen.errors import ConfigurationError, HeldByAnother, Unreachable
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.files import make_folder, replace_file
 from fleetgen.supervision.client import ProcessState, Supervisor
@@ -33,6 +33,7 @@ _DOWN_TIMEOUT_SECONDS = 60
 def up(port_offset: int, config_file: Path) -> None:
     """Start the set in the foreground; Ctrl-C stops it."""
     loaded = load(config_file)
+    text = render(loaded, port_offset)
     _refuse_second(loaded)
     for program in programs(loaded, port_offset):
         _check_port(loaded.config.metrics.address, program)
@@ -40,7 +41,7 @@ def up(port_offset: int, config_file: Path) -> None:
     make_folder(loaded.layout.logs)
     loaded.port_offset.write_text(f"{port_offset}\n")
     keep_as_last_good(loaded)
-    conf = _write_conf(loaded, render(loaded, port_offset))
+    conf = _write_conf(loaded, text)
     click.echo(_welcome(loaded, port_offset))
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(conf)])
@@ -91,7 +92,7 @@ def status(as_json: bool, config_file: Path) -> None:
     loaded = load(config_file)
     supervisor = Supervisor(loaded.socket)
     running = supervisor.is_up()
-    facts = _facts(loaded, supervisor.processes() if running else [])
+    facts = _facts(loaded, running, supervisor.processes() if running else [])
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
@@ -107,8 +108,8 @@ def ctl(config_file: Path, arguments: tuple[str, ...]) -> None:
     """Call supervisorctl with the right file, such as `fleetgen ctl stop driver`."""
     loaded = load(config_file)
     conf = next((path for path in _conf_places(loaded) if path.exists()), None)
-    if conf is None:
-        raise Unreachable("The set was never started here: start it with `fleetgen up`.")
+    if conf is None or not Supervisor(loaded.socket).is_up():
+        raise Unreachable("The set is not running: start it with `fleetgen up`.")
     command = [sys.executable, "-m", "supervisor.supervisorctl", "--configuration", str(conf), *arguments]
     os.execv(sys.executable, command)
 
@@ -140,8 +141,10 @@ def _check_port(address: str, program: Program) -> None:
 def _resolved(address: str, port: int) -> tuple[Any, Any, int, str, Any]:
     try:
         return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-    except OSError as fault:
-        raise HeldByAnother(f"metrics.address {address!r} is no address of this machine: {fault}.") from fault
+    except (OSError, UnicodeError) as fault:  # UnicodeError: no name that could be looked up
+        raise ConfigurationError(
+            f'metrics.address = "{address}" is no address of this machine: set it to one, such as "127.0.0.1".'
+        ) from fault
 
 
 def _conf_places(loaded: LoadedConfig) -> tuple[Path, Path]:
@@ -160,25 +163,35 @@ def _write_conf(loaded: LoadedConfig, text: str) -> Path:
 
 
 def _welcome(loaded: LoadedConfig, port_offset: int) -> str:
-    address = loaded.config.metrics.address
-    metrics = [f"http://{address}:{program.port}/metrics" for program in programs(loaded, port_offset)]
+    """Return what the terminal shows first: where everything is, and three things to try."""
+    address, mode = loaded.config.metrics.address, loaded.config.mode
+    lines = [
+        f"{click.style('fleetgen', bold=True)} starts in {click.style(mode, bold=True)} mode.  Ctrl-C stops it.",
+        "",
+    ]
+    lines.append(f"  data      {_short(loaded.layout.data)}")
+    title = "metrics"
+    for program in programs(loaded, port_offset):
+        lines.append(f"  {title:<8}  http://{address}:{program.port}/metrics  ({program.name})")
+        title = ""
+    lines += ["", "Try, in another terminal:"]
+    tries = _things_to_try(loaded)
+    width = max(len(command) for command, _ in tries)
+    lines += [f"  {command:<{width}}   {what}" for command, what in tries]
+    return "\n".join(lines) + "\n"
+
+
+def _things_to_try(loaded: LoadedConfig) -> list[tuple[str, str]]:
+    """Return commands, as they are called from where the set was started, and what they do."""
     other = "production" if loaded.config.mode == "emulated" else "emulated"
-    bold = click.style
-    return "\n".join(
-        (
-            f"{bold('fleetgen', bold=True)} starts in {bold(loaded.config.mode, bold=True)} mode.  Ctrl-C stops it.",
-            "",
-            f"  data      {_short(loaded.layout.data)}",
-            f"  metrics   {metrics[0]}  (company)",
-            f"            {metrics[1]}  (driver)",
-            "",
-            "Try, in another terminal:",
-            f"  tail -F {_short(loaded.layout.logs)}/*.jsonl            every batch as JSON",
-            "  bin/supervisorctl stop driver                    stop one process, then: start driver",
-            f"  bin/fleetgen mode {other:<31}the other mode, within a second",
-            "",
-        )
-    )
+    own = loaded.file == Path.cwd() / DEFAULT_CONFIG and Path("bin/fleetgen").exists()
+    fleetgen, named = ("bin/fleetgen", "") if own else ("fleetgen", f" --config {_short(loaded.file)}")
+    ctl = "bin/supervisorctl" if own else f"fleetgen ctl{named}"
+    return [
+        (f"tail -F {_short(loaded.layout.logs)}/*.jsonl | jq .", "every batch as JSON"),
+        (f"{ctl} stop driver", "stop one process; then: start driver"),
+        (f"{fleetgen} mode {other}{named}", "the other mode, within a second"),
+    ]
 
 
 def _short(path: Path) -> str:
@@ -197,11 +210,11 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _facts(loaded: LoadedConfig, processes: list[ProcessState]) -> dict[str, Any]:
+def _facts(loaded: LoadedConfig, running: bool, processes: list[ProcessState]) -> dict[str, Any]:
     dataset = Dataset(loaded.layout)
     manifest = dataset.read()
     facts: dict[str, Any] = {
-        "running": bool(processes),
+        "running": running,
         "mode": loaded.config.mode,
         "paused": bool(manifest and manifest.desired.paused),
         "data": str(loaded.layout.data),

@@ -5,6 +5,7 @@ from pathlib import Path
 import tomlkit
 
 from fleetgen.config.loading import parse, read_text
+from fleetgen.errors import CannotCreate
 from fleetgen.storage.files import cannot_create, replace_file
 
 
@@ -21,8 +22,12 @@ def set_mode(file: Path, mode: str) -> str:
 
 def write_config(file: Path, text: str) -> None:
     """Replace a configuration file whole; through a link, the file it points to."""
-    target = file.resolve()
+    target = file
     try:
-        replace_file(target, text.encode())
+        target = file.resolve()
+        mode = target.stat().st_mode if target.exists() else None
+        replace_file(target, text.encode(), mode=mode)
+    except RuntimeError as fault:
+        raise CannotCreate(f"Cannot write {file}: it is a link to itself. Name another file.") from fault
     except OSError as fault:
         raise cannot_create(target, fault) from fault

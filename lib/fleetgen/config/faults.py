@@ -12,10 +12,11 @@ from pydantic_core import ErrorDetails
 
 from fleetgen.config.model import Config
 
-_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
+_HEADER = re.compile(r"\s*\[\[?([^\[\]]+)\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _WORD = re.compile(r"""[\w-]+|"([^"]*)"|'([^']*)'""")
 _VALUE_LENGTH = 60
+_TEXT = re.compile(r"""\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}.*?'{3}""", re.DOTALL)
 
 Path = tuple[str, ...]
 
@@ -35,21 +36,25 @@ class Fault:
 
 def faults_of(failure: ValidationError, text: str, values: dict[str, Any]) -> list[Fault]:
     """Return the faults in the order of the file; those without a line come last."""
-    faults = [_fault(error, text, values) for error in failure.errors(include_url=False, include_input=False)]
+    lines = _written(text)
+    faults = [_fault(error, lines, values) for error in failure.errors(include_url=False, include_input=False)]
     return sorted(set(faults), key=lambda fault: (fault.line is None, fault.line or 0, fault.key))
 
 
-def _fault(error: ErrorDetails, text: str, values: dict[str, Any]) -> Fault:
-    path = tuple(str(step) for step in error["loc"] if step != "[key]")
-    line = line_of(text, path)
+def _fault(error: ErrorDetails, lines: dict[Path, int], values: dict[str, Any]) -> Fault:
+    path = tuple(str(step) for step in error["loc"])
+    unknown = error["type"] == "extra_forbidden"
+    if not unknown and path[-1:] == ("[key]",):  # pydantic's mark for a fault of the key itself
+        path, unknown = path[:-1], True
+    line = _nearest(lines, path)
     if error["type"] == "missing":
-        return Fault(_dotted(path), f"is missing: {_remedy(path)}", line_of(text, path[:-1]))
-    if error["type"] == "extra_forbidden" or error["loc"][-1] == "[key]":
+        return Fault(_dotted(path), f"is missing: {_remedy(path)}", _nearest(lines, path[:-1]))
+    if unknown:
         return Fault(_dotted(path), f"is no known key{_near(path)}", line)
     given = _shown(_at(values, path))
     reason = str(error["ctx"]["error"]) if error["type"] == "value_error" else ""
-    if reason and not _allowed(path):
-        return Fault(_dotted(path), f"{reason}; it is {given}", line)
+    if reason and _allowed(path) in ("", "a table"):
+        return Fault(_dotted(path), reason, line)
     explained = f" {reason}:" if reason else " is not allowed:"
     return Fault(_dotted(path), f"= {given}{explained} it must be {_allowed(path)}", line)
 
@@ -104,7 +109,12 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dotted(path: Path) -> str:
-    return ".".join(step if re.fullmatch(r"[\w-]+", step) else f'"{step}"' for step in path) or "the file"
+    return ".".join(_step(step) for step in path) or "the file"
+
+
+def _step(step: str) -> str:
+    """Return one step of a key as TOML writes it, cut short, and without what a terminal would obey."""
+    return _cut(step if re.fullmatch(r"[\w-]+", step) else json.dumps(step, ensure_ascii=not step.isprintable()))
 
 
 def _at(values: Any, path: Path) -> Any:
@@ -114,13 +124,22 @@ def _at(values: Any, path: Path) -> Any:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        return _cut(json.dumps(value, ensure_ascii=isinstance(value, str) and not value.isprintable(), default=str))
+    except (ValueError, RecursionError):
+        return "…"  # a number of thousands of digits, or tables nested a thousand deep
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
 
 
 def line_of(text: str, path: Path) -> int | None:
     """Return the line on which a key, or the nearest table above it, is written."""
-    lines = _written(text)
+    return _nearest(_written(text), path)
+
+
+def _nearest(lines: dict[Path, int], path: Path) -> int | None:
     while path:
         if path in lines:
             return lines[path]
@@ -132,7 +151,8 @@ def _written(text: str) -> dict[Path, int]:
     """Map each table and key to the line that writes it."""
     table: Path = ()
     found: dict[Path, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    plain = _TEXT.sub(lambda match: '""' + "\n" * match[0].count("\n"), text)
+    for number, line in enumerate(plain.split("\n"), 1):
         if header := _HEADER.match(line):
             table = _words(header[1])
             found.setdefault(table, number)

@@ -1,5 +1,6 @@
 """Owns reading `generator.toml`: from a file to a valid configuration, or one message that names every fault."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,11 @@ from fleetgen.errors import ConfigurationError
 from fleetgen.storage.layout import Layout
 
 _GREATEST_BYTES = 1 << 20
+_SHOWN_LENGTH = 80
+_PLAIN = {
+    "Cannot overwrite a value": "This key or table is there twice",
+    "Invalid value": 'Invalid value; texts are written in straight quotes ("…"), truths as true and false',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,18 @@ class LoadedConfig:
 
 def load(path: Path) -> LoadedConfig:
     """Read and validate a configuration file; raise ConfigurationError with all faults."""
-    file = path.expanduser().absolute()
+    file = in_full(path)
     loaded = LoadedConfig(file, parse(read_text(file), file))
     _check_paths(loaded)
     return loaded
+
+
+def in_full(path: Path) -> Path:
+    """Return a configuration file's absolute path, `~` resolved; raise ConfigurationError without such a home."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as fault:
+        raise ConfigurationError(f"{path} is in no home of this machine: name another file with --config.") from fault
 
 
 def read_text(file: Path) -> str:
@@ -73,7 +87,9 @@ def read_text(file: Path) -> str:
             raise ConfigurationError(f"{file} is a folder: name the configuration file in it.")
         if file.stat().st_size > _GREATEST_BYTES:
             raise ConfigurationError(f"{file} is larger than 1 MiB: this is no configuration file.")
-        return file.read_bytes().decode()
+        if file.exists() and not file.is_file():
+            raise ConfigurationError(f"{file} is a pipe or a device: name a file.")
+        text = file.read_bytes().decode()
     except FileNotFoundError as fault:
         raise ConfigurationError(
             f"There is no {file}. Make one with `fleetgen init DIR`, or name one with --config."
@@ -84,17 +100,39 @@ def read_text(file: Path) -> str:
         ) from fault
     except UnicodeDecodeError as fault:
         raise ConfigurationError(f"{file} is no UTF-8 text (byte {fault.start}): save it as UTF-8.") from fault
+    if text.startswith("\ufeff"):
+        raise ConfigurationError(f"{file} begins with a byte order mark: save it as UTF-8 without one.")
+    return text
 
 
 def parse(text: str, file: Path) -> Config:
     """Return the configuration that a text describes; raise ConfigurationError with all faults."""
     try:
         values = tomllib.loads(text)
-    except ValueError as fault:
-        raise ConfigurationError(f"{file} is no valid TOML: {fault}. Correct that place.") from fault
+    except tomllib.TOMLDecodeError as fault:
+        raise ConfigurationError(f"{file} is no valid TOML: {_explained(str(fault), text)}") from fault
+    except ValueError as fault:  # Python's limit on the digits of a number
+        raise ConfigurationError(f"{file} has a number of thousands of digits: write a shorter one.") from fault
     except RecursionError as fault:
         raise ConfigurationError(f"{file} is nested too deeply: this is no configuration file.") from fault
     return _validated(values, text, file)
+
+
+def _explained(fault: str, text: str) -> str:
+    """Return what the parser found, in the words of the file, with the line that it stumbled over."""
+    for technical, plain in _PLAIN.items():
+        fault = fault.replace(technical, plain)
+    fault = re.sub(
+        r"Cannot declare \((.*?),?\) twice", lambda match: f"The table [{_joined(match[1])}] is there twice", fault
+    )
+    place = re.search(r"at line (\d+)", fault)
+    line = text.split("\n")[int(place[1]) - 1].strip() if place else ""
+    shown = "".join(sign if sign.isprintable() else "�" for sign in line[:_SHOWN_LENGTH])
+    return f"{fault}: {shown}\n  Correct that line." if shown else f"{fault}. Correct that place."
+
+
+def _joined(names: str) -> str:
+    return ".".join(name.strip("'\"") for name in names.split(", "))
 
 
 def _validated(values: dict[str, Any], text: str, file: Path) -> Config:
@@ -110,6 +148,14 @@ def _validated(values: dict[str, Any], text: str, file: Path) -> Config:
 
 
 def _check_paths(loaded: LoadedConfig) -> None:
+    for name in ("data", "run"):
+        given = getattr(loaded.config.paths, name)
+        try:
+            folder(loaded.file, given)
+        except (OSError, RuntimeError) as fault:
+            raise ConfigurationError(
+                f"{loaded.file} has 1 fault:\n  paths.{name} = {given!r} leads nowhere ({fault}): it must be the path of a folder"
+            ) from fault
     length = len(bytes(loaded.socket))
     if length > SOCKET_PATH_BYTES:
         raise ConfigurationError(

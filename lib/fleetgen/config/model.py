@@ -52,7 +52,7 @@ def _some_weight(weights: dict[str, float]) -> dict[str, float]:
 
 def _filled(path: str) -> str:
     if not path or "\0" in path:
-        raise ValueError("is no path")
+        raise ValueError("is empty or has a null character")
     return path
 
 
@@ -76,7 +76,7 @@ class Fleet(_Table):
 
     drivers_per_company: Annotated[int, _whole(1, 10_000)] = 10
     """Drivers of each company."""
-    max_active_companies: Annotated[int, _whole(0)] = 1000
+    max_active_companies: Annotated[int, _whole(0, _GREATEST_SEED)] = 1000
     """Events come from the newest this many active companies in reach; 0: from all."""
     event_rate_per_driver: Rate = 3.5
     """Expected events per driver in 15 minutes."""
@@ -167,7 +167,7 @@ class Metrics(_Table):
     @model_validator(mode="after")
     def _distinct(self) -> "Metrics":
         if self.company_port == self.driver_port:
-            raise ValueError("gives two processes the same port")
+            raise ValueError("gives two processes the same port: company_port and driver_port must differ")
         return self
 
 
@@ -204,9 +204,9 @@ class Config(_Table):
             drivers_per_company=self.fleet.drivers_per_company,
             max_active_companies=self.fleet.max_active_companies,
             event_rate_per_driver=self.fleet.event_rate_per_driver,
-            geography_weights=_by_name(self.fleet.geography_weights),
+            geography_weights=_in_order(self.fleet.geography_weights, GEOGRAPHIES),
             active_probability=self.fleet.active_probability,
-            event_type_weights=_by_name(self.fleet.event_type_weights),
+            event_type_weights=_in_order(self.fleet.event_type_weights, EVENT_TYPES),
             company_interval_seconds=cadence.company_interval,
             driver_interval_seconds=cadence.driver_interval,
             companies_per_batch=cadence.companies_per_batch,
@@ -214,8 +214,9 @@ class Config(_Table):
         )
 
 
-def _by_name(weights: Mapping[Any, float]) -> dict[str, float]:
-    return {str(name): weight for name, weight in weights.items()}
+def _in_order(weights: Mapping[Any, float], names: tuple[str, ...]) -> dict[str, float]:
+    """Return the weights in one order, so that the order in the file does not change the bytes."""
+    return {name: weights[name] for name in names if name in weights}
 
 
 def folder(config_file: Path, name: str) -> Path:

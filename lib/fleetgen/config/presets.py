@@ -27,7 +27,7 @@ def preset_text(name: str) -> str:
     """Return a preset's file as text; raise UsageError for an unknown name."""
     if name not in preset_names():
         raise UsageError(f"There is no preset {name!r}. There are: {', '.join(preset_names())}.")
-    return (shipped() / "presets" / f"{name}.toml").read_text()
+    return (shipped() / "presets" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def json_schema() -> str:

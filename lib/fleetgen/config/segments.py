@@ -93,8 +93,10 @@ def write_segment(path: Path, segment: Segment, config: Config, dataset_id: str)
 def read_segment(path: Path) -> SegmentRecord:
     """Read a segment's file; raise ManifestError if it is missing or damaged."""
     try:
-        return SegmentRecord.model_validate(tomllib.loads(path.read_bytes().decode()))
+        record = SegmentRecord.model_validate(tomllib.loads(path.read_bytes().decode()))
+        instant(record.segment.instant)
     except FileNotFoundError as fault:
         raise ManifestError(f"{path} is missing: the settings of its batches are lost. Restore it or clean.") from fault
     except (ValueError, ValidationError) as fault:
         raise ManifestError(f"{path} is damaged. Restore it or clean the data.") from fault
+    return record

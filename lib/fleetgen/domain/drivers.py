@@ -24,6 +24,7 @@ RATE_SECONDS = 900
 _MICROSECOND_BITS = 20
 _TYPE_BITS = 2
 _KEY_BITS = 64
+_WORDS = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def _mean_per_driver(settings: Settings, interval: Interval, drivers: int) -> Fr
 def _block_drivers(per_driver: Fraction, interval: Interval, drivers: int) -> int:
     """Drivers of a block: as many as send `BLOCK_EVENTS`, at least one, and no more than a sort key can tell apart."""
     distinct = 1 << (_KEY_BITS - _TYPE_BITS - _MICROSECOND_BITS - _seconds_bits(interval))
-    return min(max(1, int(BLOCK_EVENTS / per_driver)), distinct, drivers)
+    return min(max(1, int(BLOCK_EVENTS / per_driver)), distinct, _WORDS, drivers)
 
 
 def _seconds_bits(interval: Interval) -> int:
@@ -166,5 +167,7 @@ def _bounded_counts(address: Address, bounds: tuple[int, int], block_drivers: in
     blocks = -(-drivers // block_drivers)
     if blocks == 1:
         return np.array([total], np.int64)
-    who = below(address.at(Purpose.EVENT_PLACEMENT).draws(total)[0], drivers)
-    return np.bincount((who // np.uint64(block_drivers)).astype(np.int64), minlength=blocks).astype(np.int64)
+    firsts = [-(-(block * block_drivers * _WORDS) // drivers) for block in range(1, blocks)]  # rounded up
+    words = address.at(Purpose.EVENT_PLACEMENT).draws(total)[0]
+    placed = np.searchsorted(np.array(firsts, np.uint64), words, side="right")
+    return np.bincount(placed, minlength=blocks).astype(np.int64)

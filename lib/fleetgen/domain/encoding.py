@@ -1,9 +1,9 @@
 """Owns the bytes of a record: turns columns into JSON Lines, a chunk of rows at a time, without an object per record.
 
-A line is laid out as a few runs of bytes; each run of all rows of a chunk is written by one assignment through a view of
-the output that has a window at every byte (`_place`). The rows of one assignment have one width, so rows whose numbers
-have more digits go in an assignment of their own. What all events of a driver share is laid out once per driver, with a
-hole for the event's id. What the columns say is decided in `companies` and `drivers`.
+A line is laid out as a few runs of bytes; each run of all rows of a chunk is written by one assignment through a view
+of the output that has a window at every byte (`_place`). The rows of one assignment have one width, so rows whose
+numbers have more digits go in an assignment of their own. What all events of a driver share is laid out once per
+driver, with a hole for the event's id. What the columns say is decided in `companies` and `drivers`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ Text = NDArray[np.void]
 """(n,): a row's bytes per item, all rows equally wide."""
 
 CHUNK_ROWS = 8192
-"""About so many rows are encoded at a time; their lines stay in the processor's cache. Any number gives the same bytes."""
+"""About so many rows are encoded at a time: their lines stay near the processor. Any number gives the same bytes."""
 
 _UUID_HOLE = b"00000000-0000-0000-0000-000000000000"
 _UUID_DIGITS = ((0, 0, 8), (8, 9, 4), (12, 14, 4), (16, 19, 4), (20, 24, 8), (28, 32, 4))
@@ -162,7 +162,7 @@ def _distinct(ascending: Offsets) -> tuple[Offsets, Offsets]:
 
 
 def _shapes(fleet: Fleet, positions: Offsets, numbers: Offsets) -> Offsets:
-    """Return a number for each driver that tells apart seeds and widths: drivers of one shape have equally wide text."""
+    """Return a number for each driver that tells seeds and widths apart: drivers alike in it have equally wide text."""
     digits = np.searchsorted(_POWERS_OF_TEN, fleet.numbers[positions], side="right")
     shapes: Offsets = (_seed_runs(fleet, positions) * 32 + digits) * 2 + (numbers >= 10**_DRIVER_DIGITS)
     return shapes

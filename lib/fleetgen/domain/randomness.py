@@ -49,7 +49,7 @@ def philox4x32(counter: tuple[Words, Words, Words, Words], key: tuple[int, int])
 
     ``counter`` holds four uint64 arrays of equal shape with values below 2**32, ``key`` two integers below 2**32.
     """
-    c0, c1, c2, c3 = counter
+    c0, c1, c2, c3 = counter[0], counter[1].copy(), counter[2], counter[3].copy()
     k0, k1 = key
     m0, m1 = (np.uint64(multiplier) for multiplier in _MULTIPLIERS)
     for _ in range(_ROUNDS):
@@ -91,7 +91,7 @@ class Address:
 
         The three arrays are uint64 of equal shape; this address gives the seed, the origin and the purpose.
         """
-        return self._compute(draws.copy(), blocks.copy(), batches)
+        return self._compute(draws, blocks, batches)
 
     def _compute(self, draw: Words, block: Words, batch: Words) -> tuple[Words, Words, Words, Words]:
         place = np.uint64((int(self.origin) << 24) | (int(self.purpose) << _BATCH_HIGH_BITS))

@@ -118,5 +118,8 @@ class Segment:
 
 
 def segment_of(segments: Sequence[Segment], stream: Stream, batch_number: int) -> Segment:
-    """Return the segment that a batch number belongs to: the newest that begins at or before it."""
-    return next(segment for segment in reversed(segments) if segment.first_batch(stream) <= batch_number)
+    """Return the segment that a batch number belongs to: the newest that begins at or before it; raise LookupError."""
+    for segment in reversed(segments):
+        if segment.first_batch(stream) <= batch_number:
+            return segment
+    raise LookupError(f"batch {batch_number} of {stream} belongs to no segment")

@@ -144,8 +144,8 @@ class Backfill:
         """Return the end of the so-manieth driver interval, counted from the origin if that was named again."""
         grid = self.dataset.grid(manifest, Stream.EVENTS)
         stands_at = manifest.head(Stream.EVENTS).stands_at
-        if self._span.start is not None and grid.origin_start is not None:
-            stands_at = grid.origin_start
+        if self._span.start is not None and grid.origin is not None:
+            stands_at = grid.origin.start
         for _ in range(count):
             stands_at = next_interval(stands_at, grid).end
         return stands_at

@@ -52,7 +52,10 @@ def find_entry(dataset: Dataset, stream: Stream, batch_id: str) -> BatchEntry:
 def remake(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> tuple[BatchInputs, Batch]:
     """Return a batch's inputs and the batch that follows from them; raise OtherAlgorithm if this code cannot make it."""
     segments = dataset.segments(manifest)
-    segment = segment_of(segments, stream, entry.batch_number)
+    try:
+        segment = segment_of(segments, stream, entry.batch_number)
+    except LookupError as fault:
+        raise ManifestError(f"The ledger of {stream} does not fit the manifest: {fault}.") from fault
     if segment.algorithm != ALGORITHM:
         raise OtherAlgorithm(
             f"Segment {segment.number} was made by algorithm {segment.algorithm}; this fleetgen has algorithm {ALGORITHM}. "
@@ -78,10 +81,12 @@ def check(
         if newest is None:
             yield from _check_order(dataset, manifest, stream)
         for entry in entries(dataset, stream, newest):
+            if entry.batch_number >= manifest.head(stream).next_batch:
+                break  # published since the manifest was read
             yield from _check_batch(dataset, manifest, stream, entry)
             done += 1
             progress(done)
-    yield from _check_companies_file(dataset, manifest)
+    yield from _check_companies_file(dataset)
 
 
 def entries(dataset: Dataset, stream: Stream, newest: int | None) -> Iterable[BatchEntry]:
@@ -94,7 +99,10 @@ def _check_order(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterat
     """Check that intervals tile time and numbers run on, and that the manifest stands where the ledger ends."""
     ends_at: int | None = None
     number = 0
+    head = manifest.head(stream)
     for entry in dataset.ledgers[stream].entries():
+        if entry.interval.end > head.stands_at:
+            break  # decided since the manifest was read
         name = Interval(entry.interval.start, entry.interval.end).batch_id
         if ends_at is not None and entry.interval.start != ends_at:
             yield Difference(stream, name, "does not begin where the interval before it ends")
@@ -104,7 +112,6 @@ def _check_order(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterat
         if entry.batch_number != number:
             yield Difference(stream, name, f"has number {entry.batch_number}, but {number} is next")
         number = entry.batch_number + 1
-    head = manifest.head(stream)
     if number != head.next_batch or (ends_at is not None and ends_at != head.stands_at):
         yield Difference(stream, "ledger", f"ends with batch {number - 1}, the manifest with {head.next_batch - 1}")
 
@@ -141,11 +148,11 @@ def _check_files(stream: Stream, entry: BatchEntry, folder: Path, parts: list[Pa
         yield Difference(stream, entry.batch_id, f"has files that it should not have: {', '.join(sorted(strange))}")
 
 
-def _check_companies_file(dataset: Dataset, manifest: Manifest) -> Iterator[Difference]:
+def _check_companies_file(dataset: Dataset) -> Iterator[Difference]:
     """Check the size of the one file of all companies; it may be one batch behind, which the next batch puts right."""
     path = dataset.layout.all_companies
-    total = manifest.head(Stream.COMPANIES).totals.bytes
     size = path.stat().st_size if path.exists() else 0
+    total = dataset.manifest().head(Stream.COMPANIES).totals.bytes
     if size > total:
         yield Difference(Stream.COMPANIES, path.name, f"has {size} bytes, but all batches have {total}")
 

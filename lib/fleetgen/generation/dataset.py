@@ -62,7 +62,7 @@ class Dataset:
             step=steps[-1],
             opened_at=segments[-1].instant,
             previous_step=steps[0] if len(steps) > 1 else None,
-            origin_start=self._origin_start(manifest, segments[0], stream),
+            origin=self._origin(manifest, segments[0])[stream],
         )
 
     def next_interval(self, manifest: Manifest, stream: Stream) -> Interval:
@@ -86,8 +86,8 @@ class Dataset:
         segment = self.segments(manifest)[0]
         for stream in Stream:
             make_folder(self.layout.stream(stream))
-            start = self._origin_start(manifest, segment, stream)
-            manifest = manifest.with_head(stream, Head(stands_at=start or 0))
+            start = self._origin(manifest, segment)[stream].start
+            manifest = manifest.with_head(stream, Head(stands_at=start))
         recording.write_dataset_note(self.layout, manifest, segment)
         return transaction.save(manifest)
 
@@ -99,7 +99,9 @@ class Dataset:
         config = read_config()
         if config.seed is None and manifest.drawn_seed is None:
             manifest = manifest.updated(drawn_seed=self.segments(manifest)[-1].settings.seed)
-        if digest(config.settings(self._seed(manifest, config))) == manifest.segments[-1].digest:
+        newest = manifest.segments[-1]
+        in_force = (digest(config.settings(self._seed(manifest, config))), ALGORITHM)
+        if in_force == (newest.digest, newest.algorithm):
             return manifest
         for stream in Stream:
             manifest, _ = self.settle(manifest, stream)
@@ -170,12 +172,13 @@ class Dataset:
             self._segments[dataset_id, number] = record.value()
         return self._segments[dataset_id, number]
 
-    def _origin_start(self, manifest: Manifest, first: Segment, stream: Stream) -> int | None:
-        if manifest.origin is None:
-            return None
-        steps = (first.settings.interval_seconds(each) * SECOND for each in (Stream.COMPANIES, Stream.EVENTS))
-        companies, events = origin_starts(manifest.origin, *steps)
-        return companies if stream is Stream.COMPANIES else events
+    @staticmethod
+    def _origin(manifest: Manifest, first: Segment) -> dict[Stream, Interval]:
+        """Return the first interval of each stream of a dataset that has begun."""
+        companies, events = (first.settings.interval_seconds(each) * SECOND for each in Stream)
+        starts = origin_starts(manifest.origin or first.instant, companies, events)
+        steps = zip(Stream, starts, (companies, events), strict=True)
+        return {stream: Interval(start, start + step) for stream, start, step in steps}
 
     @staticmethod
     def _seed(manifest: Manifest, config: Config) -> int:

@@ -6,7 +6,7 @@ segment and the pause are looked at for the last time, so a batch never appears 
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fleetgen.cadence.clock import Clock, StopWatch
@@ -40,6 +40,9 @@ class Published:
     started_at: int
     finished_at: int
     late: bool
+    """It fell due while nobody attended."""
+    first: bool
+    """It is the stream's first, made at once."""
     phases: dict[str, float] = field(default_factory=dict)
     """Seconds spent in each phase."""
     target_count: int | None = None
@@ -121,7 +124,9 @@ class StreamMaker:
             return None, now + _IDLE
         decision = self._decide(manifest, now)
         if isinstance(decision, Wait):
-            return None, decision.interval.end
+            return None, decision.interval.end if decision.interval.end > now else now + _IDLE
+        if isinstance(decision, Make) and manifest.desired.paused:
+            return None, now + _IDLE
         if isinstance(decision, Make) and self._waits_for_companies(manifest, decision.interval, now):
             return None, now + _POLL
         return decision, now
@@ -197,7 +202,8 @@ class StreamMaker:
             raise DatasetChanged
         inputs = self._inputs(manifest, decision.interval)
         staged = stage(self.dataset.layout.staged(self.stream), inputs, self._progress)
-        return self.commit(staged, started_at, decision.late, manifest)
+        published = self.commit(staged, started_at, decision.late, manifest)
+        return replace(published, first=decision.first)
 
     def _progress(self) -> None:
         self._beat()
@@ -220,7 +226,7 @@ class StreamMaker:
         watch.lap("record")
         target = inputs.segment.settings.companies_per_batch if self.stream is Stream.COMPANIES else None
         phases = staged.phases | watch.phases
-        return Published(entry, head, inputs.interval.end, started_at, finished_at, late, phases, target)
+        return Published(entry, head, inputs.interval.end, started_at, finished_at, late, False, phases, target)
 
     def _still(self, manifest: Manifest, pinned: Manifest, inputs: BatchInputs) -> None:
         """Raise DatasetChanged unless what the batch was made from is still in force and nobody has paused."""

@@ -17,7 +17,7 @@ from fleetgen.processes.crashes import CrashRecord
 from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.processes.reporting import Reporter
 from fleetgen.storage.files import is_disk_fault
-from fleetgen.storage.manifest import Manifest
+from fleetgen.storage.manifest import Manifest, Totals
 from fleetgen.supervision.orphans import OrphanGuard
 from fleetgen.telemetry.logs import start_logging
 from fleetgen.telemetry.metrics import GeneratorMetrics
@@ -110,6 +110,7 @@ class Generator:
         """Take over a valid edit, or tell once of an invalid one."""
         self.metrics.config_read(edit.fault is None, self.clock.now())
         if edit.loaded is None:
+            self.metrics.error("config")
             self.log.error(f"The configuration is invalid; the old settings stay in force. {edit.fault}", kind="config")
             return
         self.config = edit.loaded.config
@@ -125,6 +126,7 @@ class Generator:
             self.log.warning("The manifest was lost or damaged and has been made anew", kind="rebuilt")
         free = shutil.disk_usage(self.loaded.layout.data).free
         if manifest is None or manifest.origin is None:
+            self.metrics.totals(Totals())
             self.metrics.standing(bool(manifest and manifest.desired.paused), 0, None, free)
             return
         self.reporter.following(manifest, self.dataset.segments(manifest)[-1].settings)
@@ -143,13 +145,14 @@ class Generator:
         self.metrics.error("batch")
         wait = self._backoff
         self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
-        told = f"{self.process.capitalize()} could not go on: {fault} It tries again in {wait // SECOND} s."
+        name, again = self.process.capitalize(), f"it tries again in {wait // SECOND} s"
         if is_disk_fault(fault):
-            self.log.error(told, kind="error", remedy=f"Make room in {self.loaded.layout.data}.")
+            remedy = f"Make room in {self.loaded.layout.data}."
+            self.log.error(f"{name} could not go on; {again}: {fault}", kind="error", remedy=remedy)
         elif isinstance(fault, FleetgenError):
-            self.log.error(told, kind="error")
+            self.log.error(f"{name} could not go on; {again}: {fault}", kind="error")
         else:
-            self.log.error(told, kind="error", exc_info=fault)
+            self.log.error(f"{name} could not go on; {again}", kind="error", exc_info=fault)
         self._not_before = self.clock.now() + wait
         return self._not_before
 

@@ -25,6 +25,8 @@ class Reporter:
         """Tell of a batch."""
         entry = batch.entry
         self._metrics.published(batch)
+        if batch.late or batch.first:
+            self._finished.clear()
         self._finished.append(batch.finished_at)
         self._log.info(
             f"{self._named(entry)} generated",

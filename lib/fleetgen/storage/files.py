@@ -42,11 +42,13 @@ def cannot_create(path: Path, fault: OSError) -> CannotCreate:
     return CannotCreate(f"Cannot write {path}: {fault.strerror or fault}. Make room or grant access, then try again.")
 
 
-def replace_file(path: Path, content: bytes, durable: bool = True) -> None:
+def replace_file(path: Path, content: bytes, durable: bool = True, mode: int | None = None) -> None:
     """Put a file in place whole: a reader sees the old content or the new, a crash leaves one of them."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         write_file(temporary, content, durable)
+        if mode is not None:
+            temporary.chmod(mode & 0o7777)
         temporary.replace(path)
     except OSError:
         with suppress(OSError):

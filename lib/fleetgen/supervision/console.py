@@ -35,7 +35,7 @@ class Console:
         if event.expected:
             self._tell(f"{name} has ended", "info")
         else:
-            self._tell(f"{name} died (process {event.pid}); it is started again", "warning")
+            self._tell(f"{name} died (process {event.process.pid}); it is started again", "warning")
 
     def stopped(self, event: Any) -> None:
         self._tell(f"{event.process.config.name} is stopped", "info")

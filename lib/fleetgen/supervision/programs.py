@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetgen.config.loading import LoadedConfig
-from fleetgen.errors import ConfigurationError
+from fleetgen.errors import ConfigurationError, UsageError
 
 CONF_FILE = "supervisord.conf"
 EXPECTED_EXITS = (0, 75, 78)
 """Statuses after which a process is not started again: done, held by another, configuration."""
 
+_GREATEST_PORT = 65_535
 _LOG_BYTES = 10 * 1024 * 1024
 _LOG_BACKUPS = 5
 
@@ -27,12 +28,13 @@ class Program:
 
 
 def programs(loaded: LoadedConfig, port_offset: int = 0) -> list[Program]:
-    """Return the processes of the set and the ports of their metrics."""
+    """Return the processes of the set and the ports of their metrics; raise UsageError for a port that cannot be."""
     metrics = loaded.config.metrics
-    return [
-        Program("company", metrics.company_port + port_offset),
-        Program("driver", metrics.driver_port + port_offset),
-    ]
+    ports = {"company": metrics.company_port, "driver": metrics.driver_port}
+    for name, port in ports.items():
+        if port + port_offset > _GREATEST_PORT:
+            raise UsageError(f"--port-offset {port_offset} takes metrics.{name}_port beyond {_GREATEST_PORT}.")
+    return [Program(name, port + port_offset) for name, port in ports.items()]
 
 
 def render(loaded: LoadedConfig, port_offset: int = 0) -> str:

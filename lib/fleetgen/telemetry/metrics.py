@@ -24,7 +24,7 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 MODES = ("emulated", "production")
 GAP_REASONS = ("paused", "backpressure", "downtime", "disk")
 PHASES = ("generate", "encode", "publish", "record")
-ERROR_PHASES = ("plan", "batch", "gap", "config", "metrics")
+ERROR_PHASES = ("batch", "config")
 
 _TIMING_BUCKETS = (
     *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
@@ -76,7 +76,10 @@ class GeneratorMetrics:
             "config_last_reload_success_timestamp_seconds", "When the configuration was last read and valid."
         )
         self._errors = prometheus_client.Counter(
-            "fleetgen_errors_total", "Errors that were logged and tried again.", ["phase"], registry=self.registry
+            "fleetgen_errors_total",
+            "Errors that were logged: work that is tried again, edits that are invalid.",
+            ["phase"],
+            registry=self.registry,
         )
         self._gauge("build_info", "The version in use.", ["version"]).labels(__version__).set(1)
         self._previous: tuple[int, int] | None = None
@@ -111,7 +114,7 @@ class GeneratorMetrics:
         for phase, seconds in batch.phases.items():
             self._duration.labels(phase).observe(seconds)
         self._completed.labels(self.stream).set(batch.finished_at / SECOND)
-        if batch.late:
+        if batch.late or batch.first:
             self._previous = None
             return
         self._lag.observe(max(0, batch.started_at - batch.scheduled_at) / SECOND)

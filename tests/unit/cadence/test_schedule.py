@@ -61,7 +61,7 @@ class Moment:
     @property
     def before_anything(self) -> bool:
         """Whether the stream's first interval is next."""
-        return self.stands_at == self.grid.origin_start
+        return self.grid.origin is not None and self.stands_at == self.grid.origin.start
 
     @property
     def before_segment(self) -> bool:
@@ -125,7 +125,7 @@ def origin_world(origin: int, company_step: int, driver_step: int, limit: int, e
     """A stream at the instant of the first start."""
     start = origin_starts(origin, company_step, driver_step)[events]
     step = driver_step if events else company_step
-    return World(Grid(step, origin, None, start), start, origin, origin, limit)
+    return World(Grid(step, origin, None, Interval(start, start + step)), start, origin, origin, limit)
 
 
 def running_world(step: int, limit: int) -> World:
