@@ -17,7 +17,7 @@ install-dev: $(VENV)/.dev ## set up the environment that tests and checks need
 run: $(VENV)/.core ## start the set; Ctrl-C stops it
 	@exec bin/fleetgen up
 
-test: $(VENV)/.dev ## run all tests, the long ones in their short form
+test: $(VENV)/.dev .venv-numpy-oldest/.done ## run all tests, the long ones in their short form
 	@packaging/need promtool prometheus
 	@$(BIN)/python -m pytest
 
@@ -58,6 +58,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.core: $(VENV)/bin/python $(LOCKS)/core.txt pyproject.toml
 	@packaging/install $(VENV) $(LOCKS)/core.txt
+	@touch $@
+
+.venv-numpy-oldest/.done: $(LOCKS)/numpy-oldest.txt | $(VENV)/bin/python
+	@echo "Installing the oldest supported numpy …"
+	@$(BIN)/python -m venv --clear .venv-numpy-oldest
+	@.venv-numpy-oldest/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: --requirement $(LOCKS)/numpy-oldest.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core $(LOCKS)/dev.txt

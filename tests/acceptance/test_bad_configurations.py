@@ -605,20 +605,19 @@ def test_use_of_an_unknown_preset_changes_nothing(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
-def test_use_keeps_the_file_when_it_cannot_keep_a_copy(tmp_path: Path) -> None:
-    # Given a folder where the copy would go
+def test_use_never_replaces_an_earlier_copy(tmp_path: Path) -> None:
+    # Given an earlier copy where the copy would go
     file = set_folder(tmp_path, written().text)
-    file.with_name("generator.toml.bak").mkdir()
-    before = tree(tmp_path)
+    file.with_name("generator.toml.bak").write_text("earlier")
 
     # When a preset is chosen
     answer = fleetgen("config", "use", "small", "--config", file, cwd=tmp_path)
 
-    # Then nothing is replaced, and the message says what is in the way
-    assert answer.returncode == 73
-    assert "generator.toml.bak" in answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert tree(tmp_path) == before
+    # Then the copy has another name, which the message tells
+    assert answer.returncode == 0
+    assert "generator.toml.bak.1" in answer.stdout
+    assert file.with_name("generator.toml.bak").read_text() == "earlier"
+    assert file.with_name("generator.toml.bak.1").read_text() == written().text
 
 
 def test_mode_by_command_changes_exactly_one_line(tmp_path: Path) -> None:
