@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +20,7 @@ from fleetgen.domain.batches import Batch
 from fleetgen.domain.records import SECOND, Interval, Settings, Stream
 from fleetgen.domain.schemas import SCHEMA_FORMS, schema_text
 from fleetgen.errors import DifferenceFound, UsageError
-from fleetgen.generation import by_hand, checking
+from fleetgen.generation import by_hand, checking, repairing
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.files import cannot_create
 
@@ -65,9 +66,12 @@ def generate(
         batch = _events(loaded, settings, span, count, companies_file)
     with ExitStack() as stack:
         target = sys.stdout.buffer if output is None else stack.enter_context(_opened(output))
-        _write(batch, target)
+        beside = output.with_suffix(".issues.jsonl") if output is not None and batch.corrupt_block else None
+        truth = stack.enter_context(_opened(beside)) if beside is not None else None
+        corrupted = _write(batch, target, truth)
     if output is not None:
-        click.echo(f"{output}: {batch.rows} {stream}")
+        told = f", {corrupted} of them with an issue: see {beside}" if beside is not None else ""
+        click.echo(f"{output}: {batch.rows} {stream}{told}")
 
 
 def _events(
@@ -109,22 +113,31 @@ def _opened(output: Path) -> BinaryIO:
         raise cannot_create(output, fault) from fault
 
 
-def _write(batch: Batch, target: BinaryIO) -> None:
-    for chunk in batch.lines():
-        target.write(chunk.data)
+def _write(batch: Batch, target: BinaryIO, truth: BinaryIO | None = None) -> int:
+    """Write a batch's lines, and its truth where that is wanted; return how many records have an issue."""
+    corrupted = 0
+    for piece in batch.pieces():
+        target.write(piece.lines)
+        if truth is not None:
+            truth.write(piece.truth)
+        corrupted += sum(piece.issues.values())
     target.flush()
+    return corrupted
 
 
 @click.command
 @click.argument("stream", type=STREAM)
 @click.argument("batch_id")
+@click.option("--clean", is_flag=True, help="Print the records as they were before issues were injected.")
 @with_config
-def replay(stream: str, batch_id: str, config_file: Path) -> None:
+def replay(stream: str, batch_id: str, clean: bool, config_file: Path) -> None:
     """Make a published batch again and print it, byte for byte."""
     dataset = Dataset(load(config_file).layout)
     manifest = checking.require_dataset(dataset)
     entry = checking.find_entry(dataset, Stream(stream), batch_id)
     _, batch = checking.remake(dataset, manifest, Stream(stream), entry)
+    if clean:
+        batch = replace(batch, corrupt_block=None)
     _write(batch, sys.stdout.buffer)
 
 
@@ -142,7 +155,7 @@ def verify(check_all: bool, repair: bool, as_json: bool, config_file: Path) -> N
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("Checking", total=total)
         found = list(checking.check(dataset, newest, lambda done: bar.update(task, completed=done)))
-    repaired = [repair and checking.repair(dataset, manifest, each) for each in found]
+    repaired = [repair and repairing.repair(dataset, manifest, each) for each in found]
     _print_differences(found, repaired, total, as_json)
     left = repaired.count(False)
     if left:

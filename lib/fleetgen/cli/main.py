@@ -28,6 +28,7 @@ _COMMANDS = {
     "generate": "data",
     "replay": "data",
     "verify": "data",
+    "inspect": "inspecting",
     "backfill": "history",
     "schema": "data",
 }

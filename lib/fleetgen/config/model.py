@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from fleetgen.config.durations import Duration
-from fleetgen.domain.records import EVENT_TYPES, GEOGRAPHIES, EventType, Geography, Settings
+from fleetgen.domain.records import (
+    EVENT_TYPES,
+    GEOGRAPHIES,
+    ISSUE_TYPES,
+    EventType,
+    Geography,
+    IssueType,
+    Quality,
+    Settings,
+)
 
 Mode = Literal["emulated", "production"]
 
@@ -21,6 +30,14 @@ _DAY = 86_400
 _HOUR = 3_600
 _GEOGRAPHY_WEIGHTS: dict[Geography, float] = {"US": 1.0}
 _EVENT_TYPE_WEIGHTS: dict[EventType, float] = {"start driving": 0.40, "stopped driving": 0.35, "delivered": 0.25}
+_ISSUE_WEIGHTS: dict[IssueType, float] = {
+    "missing_field": 0.30,
+    "null_value": 0.30,
+    "malformed_timestamp": 0.20,
+    "invalid_enum": 0.10,
+    "duplicate": 0.05,
+    "boundary_violation": 0.05,
+}
 _GREATEST_SEED = 2**63 - 1
 
 
@@ -171,6 +188,27 @@ class Metrics(_Table):
         return self
 
 
+class QualityTable(_Table):
+    """Issues that are injected on purpose, with their truth recorded."""
+
+    enabled: Annotated[bool, _allowed("true or false")] = False
+    """Whether anything is injected."""
+    event_error_rate: Probability = 0.15
+    """Share of the drawn events that get exactly one issue."""
+    company_error_rate: Probability = 0.15
+    """Share of the drawn companies that get exactly one issue."""
+    weights: Annotated[dict[IssueType, Weight], AfterValidator(_some_weight), _weights(ISSUE_TYPES)] = Field(
+        default_factory=lambda: dict(_ISSUE_WEIGHTS)
+    )
+    """Relative weights of the issue types; 0 switches one off."""
+
+    def value(self) -> Quality | None:
+        """Return what decides the bytes."""
+        if not self.enabled:
+            return None
+        return Quality(self.event_error_rate, self.company_error_rate, _in_order(self.weights, ISSUE_TYPES))
+
+
 class Supervisor(_Table):
     """How supervisord treats the processes."""
 
@@ -190,6 +228,7 @@ class Config(_Table):
     fleet: Annotated[Fleet, _allowed("a table")]
     modes: Annotated[Modes, _allowed("a table")]
     schedule: Annotated[Schedule, _allowed("a table")] = Schedule()
+    quality: Annotated[QualityTable, _allowed("a table")] = QualityTable()
     paths: Annotated[Paths, _allowed("a table")] = Paths()
     metrics: Annotated[Metrics, _allowed("a table")] = Metrics()
     supervisor: Annotated[Supervisor, _allowed("a table")] = Supervisor()
@@ -211,6 +250,7 @@ class Config(_Table):
             driver_interval_seconds=cadence.driver_interval,
             companies_per_batch=cadence.companies_per_batch,
             events_per_batch=(bounds.min, bounds.max) if bounds else None,
+            quality=self.quality.value(),
         )
 
 

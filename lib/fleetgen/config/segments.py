@@ -13,7 +13,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fleetgen.config.model import Config, Fleet, Mode, Modes
+from fleetgen.config.model import Config, Fleet, Mode, Modes, QualityTable
 from fleetgen.domain.records import Segment, Settings, instant, iso
 from fleetgen.errors import ManifestError
 from fleetgen.storage.files import make_folder, replace_file
@@ -41,6 +41,7 @@ class _Recorded(BaseModel):
     seed: int
     fleet: Fleet
     modes: Modes
+    quality: QualityTable = QualityTable()
 
 
 class SegmentRecord(BaseModel):
@@ -54,7 +55,12 @@ class SegmentRecord(BaseModel):
     def value(self) -> Segment:
         """Return the segment as the domain knows it."""
         place = self.segment
-        config = Config(mode=self.settings.mode, fleet=self.settings.fleet, modes=self.settings.modes)
+        config = Config(
+            mode=self.settings.mode,
+            fleet=self.settings.fleet,
+            modes=self.settings.modes,
+            quality=self.settings.quality,
+        )
         return Segment(
             number=place.number,
             instant=instant(place.instant),
@@ -84,7 +90,9 @@ def write_segment(path: Path, segment: Segment, config: Config, dataset_id: str)
         first_company=segment.first_company,
         first_event_batch=segment.first_event_batch,
     )
-    recorded = _Recorded(mode=config.mode, seed=segment.settings.seed, fleet=config.fleet, modes=config.modes)
+    recorded = _Recorded(
+        mode=config.mode, seed=segment.settings.seed, fleet=config.fleet, modes=config.modes, quality=config.quality
+    )
     content: dict[str, Any] = SegmentRecord(segment=place, settings=recorded).model_dump(mode="json")
     make_folder(path.parent)
     replace_file(path, tomli_w.dumps(content).encode())

@@ -3,10 +3,12 @@
 Where the bytes go is left to the callers.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fleetgen.domain.companies import BLOCK_COMPANIES, active_fleet, company_block
+from fleetgen.domain.corruption import Corrupted, corrupt_block
 from fleetgen.domain.drivers import EventPlan, plan_events
 from fleetgen.domain.encoding import CHUNK_ROWS, Bytes, encode_companies, encode_events
 from fleetgen.domain.randomness import Address, Origin, Purpose
@@ -36,12 +38,25 @@ class BatchInputs:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Some lines of a batch as they are published."""
+
+    lines: memoryview
+    truth: bytes = b""
+    """A line of JSON for each issue in them."""
+    issues: Counter[str] = field(default_factory=Counter)
+    """How many records got each type of issue."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """A batch that can be made, block by block and in any order."""
 
     block_rows: tuple[int, ...]
     encode_block: Callable[[int, int], Iterator[Bytes]]
-    """Takes a block's number and the rows of a chunk; yields the block's lines, chunk by chunk."""
+    """Takes a block's number and the rows of a chunk; yields the block's clean lines, chunk by chunk."""
+    corrupt_block: Callable[[int, int, bytes], Corrupted] | None = None
+    """Takes a block's number, the number of its first line and its clean lines; None where nothing is injected."""
 
     @property
     def rows(self) -> int:
@@ -63,10 +78,20 @@ class Batch:
             parts.append(range(first, len(self.block_rows)))
         return parts
 
-    def lines(self, blocks: range | None = None, chunk_rows: int = CHUNK_ROWS) -> Iterator[Bytes]:
-        """Yield the lines of some blocks, or of all, in order."""
+    def clean_lines(self, blocks: range | None = None, chunk_rows: int = CHUNK_ROWS) -> Iterator[Bytes]:
+        """Yield the lines of some blocks, or of all, as they are before injection."""
         for block in range(len(self.block_rows)) if blocks is None else blocks:
             yield from self.encode_block(block, chunk_rows)
+
+    def pieces(self, blocks: range | None = None, chunk_rows: int = CHUNK_ROWS) -> Iterator[Piece]:
+        """Yield the lines of some blocks, or of all, as they are published, with the truth about what was injected."""
+        if self.corrupt_block is None:
+            yield from (Piece(chunk.data) for chunk in self.clean_lines(blocks, chunk_rows))
+            return
+        for block in range(len(self.block_rows)) if blocks is None else blocks:
+            clean = b"".join(chunk.data for chunk in self.encode_block(block, chunk_rows))
+            corrupted = self.corrupt_block(block, 1 + sum(self.block_rows[:block]), clean)
+            yield Piece(memoryview(corrupted.lines), corrupted.truth, corrupted.issues)
 
 
 def make_batch(inputs: BatchInputs) -> Batch:
@@ -88,7 +113,7 @@ def company_batch(count: int, address: Address, settings: Settings, interval: In
         return encode_companies(columns, interval, chunk_rows)
 
     rows = tuple(min(BLOCK_COMPANIES, count - first) for first in range(0, count, BLOCK_COMPANIES))
-    return Batch(rows, encode)
+    return Batch(rows, encode, _corrupter(Stream.COMPANIES, rows, address, settings, interval))
 
 
 def event_batch(plan: EventPlan) -> Batch:
@@ -99,4 +124,18 @@ def event_batch(plan: EventPlan) -> Batch:
             plan.block(block), plan.fleet, plan.settings.drivers_per_company, plan.interval, chunk_rows
         )
 
-    return Batch(tuple(plan.block_counts.tolist()), encode)
+    rows = tuple(plan.block_counts.tolist())
+    return Batch(rows, encode, _corrupter(Stream.EVENTS, rows, plan.address, plan.settings, plan.interval))
+
+
+def _corrupter(
+    stream: Stream, rows: tuple[int, ...], address: Address, settings: Settings, interval: Interval
+) -> Callable[[int, int, bytes], Corrupted] | None:
+    quality = settings.quality
+    if quality is None:
+        return None
+
+    def corrupt(block: int, first_line: int, lines: bytes) -> Corrupted:
+        return corrupt_block(lines, rows[block], first_line, stream, quality, interval, address, block)
+
+    return corrupt

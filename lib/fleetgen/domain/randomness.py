@@ -33,6 +33,8 @@ class Purpose(IntEnum):
     EVENT_PLACEMENT = 4
     EVENT_TRAITS = 5
     EVENT_ID = 6
+    ISSUE = 7
+    ISSUE_DETAIL = 8
 
 
 class Origin(IntEnum):

@@ -23,6 +23,11 @@ EventType = Literal["start driving", "stopped driving", "delivered"]
 GEOGRAPHIES: tuple[str, ...] = get_args(Geography)
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 
+IssueType = Literal[
+    "missing_field", "null_value", "malformed_timestamp", "invalid_enum", "duplicate", "boundary_violation"
+]
+ISSUE_TYPES: tuple[str, ...] = get_args(IssueType)
+
 COMPANY_FIELDS = ("company_id", "geography", "active", "created_at")
 EVENT_FIELDS = ("event_id", "driver_id", "company_id", "truck_id", "event_type", "timestamp")
 
@@ -77,6 +82,21 @@ def instant(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """What is injected, and how often."""
+
+    event_error_rate: float
+    """Share of the drawn events that get exactly one issue."""
+    company_error_rate: float
+    weights: Mapping[str, float]
+    """Relative weights of the issue types."""
+
+    def error_rate(self, stream: Stream) -> float:
+        """Share of the stream's records that get an issue."""
+        return self.company_error_rate if stream is Stream.COMPANIES else self.event_error_rate
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings that decide the bytes, for the one mode that is in force."""
 
@@ -94,6 +114,8 @@ class Settings:
     companies_per_batch: int
     events_per_batch: tuple[int, int] | None
     """Bounds of a batch's size; None: the size is Poisson."""
+    quality: Quality | None = None
+    """None: nothing is injected."""
 
     def interval_seconds(self, stream: Stream) -> int:
         """Length of the stream's grid interval."""

@@ -1,9 +1,8 @@
 """Owns making batches again from manifest and ledger alone: to print them, and to compare them with what is on disk."""
 
 import hashlib
-import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +11,7 @@ from fleetgen.domain.records import ALGORITHM, Interval, Stream, segment_of
 from fleetgen.errors import FleetgenError, ManifestError, UsageError
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
-from fleetgen.generation.staging import finish, stage
-from fleetgen.storage.bronze import Part, part_name, publish_batch, read_meta
-from fleetgen.storage.files import FileLock
-from fleetgen.storage.layout import Layout
+from fleetgen.storage.bronze import TRUTH_FILE, Part, part_name, read_meta
 from fleetgen.storage.ledger import BatchEntry, GapEntry
 from fleetgen.storage.manifest import Manifest
 
@@ -36,6 +32,17 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.stream} {self.batch_id}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedContent:
+    """What a batch's files must hold."""
+
+    parts: list[Part]
+    sha256: str
+    truth_sha256: str | None
+    """None where nothing is injected, so that there is no truth."""
+    issues: Counter[str]
 
 
 def find_entry(dataset: Dataset, stream: Stream, batch_id: str) -> BatchEntry:
@@ -126,14 +133,16 @@ def _check_batch(dataset: Dataset, manifest: Manifest, stream: Stream, entry: Ba
         yield Difference(stream, entry.batch_id, "is missing: its folder or its meta was deleted")
         return
     inputs, batch = remake(dataset, manifest, stream, entry)
-    parts, whole = expected_parts(stream, batch)
-    if whole != entry.sha256:
+    content = expected_content(stream, batch)
+    if content.sha256 != entry.sha256:
         yield Difference(stream, entry.batch_id, "does not follow from its segment: the ledger has another hash")
-    expected = recording.batch_meta(inputs, parts, whole)
+    expected = recording.batch_meta(inputs, content.parts, content.sha256, content.issues)
     wrong = [key for key, value in expected.items() if meta.get(key) != value and key != "generator_version"]
     if wrong:
         yield Difference(stream, entry.batch_id, f"has a changed batch_meta.json: {', '.join(wrong)}")
-    yield from _check_files(stream, entry, dataset.layout.batch(stream, entry.batch_id), parts)
+    yield from _check_files(stream, entry, dataset.layout.batch(stream, entry.batch_id), content.parts)
+    if content.truth_sha256 is not None:
+        yield from _check_truth(dataset, stream, entry, content.truth_sha256)
 
 
 def _check_files(stream: Stream, entry: BatchEntry, folder: Path, parts: list[Part]) -> Iterator[Difference]:
@@ -148,6 +157,14 @@ def _check_files(stream: Stream, entry: BatchEntry, folder: Path, parts: list[Pa
         yield Difference(stream, entry.batch_id, f"has files that it should not have: {', '.join(sorted(strange))}")
 
 
+def _check_truth(dataset: Dataset, stream: Stream, entry: BatchEntry, sha256: str) -> Iterator[Difference]:
+    path = dataset.layout.truth(stream, entry.batch_id) / TRUTH_FILE
+    if not path.exists():
+        yield Difference(stream, entry.batch_id, f"lacks its truth, {TRUTH_FILE}")
+    elif file_hash(path) != sha256:
+        yield Difference(stream, entry.batch_id, f"has changed bytes in its truth, {TRUTH_FILE}")
+
+
 def _check_companies_file(dataset: Dataset) -> Iterator[Difference]:
     """Check the size of the one file of all companies; it may be one batch behind, which the next batch puts right."""
     path = dataset.layout.all_companies
@@ -157,20 +174,24 @@ def _check_companies_file(dataset: Dataset) -> Iterator[Difference]:
         yield Difference(Stream.COMPANIES, path.name, f"has {size} bytes, but all batches have {total}")
 
 
-def expected_parts(stream: Stream, batch: Batch) -> tuple[list[Part], str]:
-    """Return the parts that a batch must have and the hash of the whole, without writing anything."""
-    whole = hashlib.sha256()
+def expected_content(stream: Stream, batch: Batch) -> ExpectedContent:
+    """Return what a batch's files must hold, without writing anything."""
+    whole, truth = hashlib.sha256(), hashlib.sha256()
+    issues: Counter[str] = Counter()
     blocks = batch.parts()
     parts: list[Part] = []
     for number, part_blocks in enumerate(blocks):
         hashed, size = hashlib.sha256(), 0
-        for chunk in batch.lines(part_blocks):
-            hashed.update(chunk.data)
-            whole.update(chunk.data)
-            size += len(chunk)
+        for piece in batch.pieces(part_blocks):
+            hashed.update(piece.lines)
+            whole.update(piece.lines)
+            truth.update(piece.truth)
+            issues += piece.issues
+            size += len(piece.lines)
         rows = sum(batch.block_rows[block] for block in part_blocks)
         parts.append(Part(part_name(stream, number, len(blocks)), rows, size, hashed.hexdigest()))
-    return parts, whole.hexdigest()
+    truth_sha256 = truth.hexdigest() if batch.corrupt_block is not None else None
+    return ExpectedContent(parts, whole.hexdigest(), truth_sha256, issues)
 
 
 def file_hash(path: Path) -> str:
@@ -182,41 +203,16 @@ def file_hash(path: Path) -> str:
     return hashed.hexdigest()
 
 
+def missing_batch(stream: Stream, batch_id: str) -> UsageError:
+    """Say that a batch that the ledger names is not on disk."""
+    return UsageError(
+        f"The folder of {stream} {batch_id} is gone: `fleetgen verify --all --repair` publishes it again."
+    )
+
+
 def require_dataset(dataset: Dataset) -> Manifest:
     """Return the manifest of a dataset that has begun; raise ManifestError otherwise."""
     manifest = dataset.manifest()
     if manifest.origin is None:
         raise ManifestError(f"The dataset in {dataset.layout.data} is empty: start the set with `fleetgen up`.")
     return manifest
-
-
-def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool:
-    """Publish again a batch that was deleted or damaged by hand; return whether the difference is one of a batch."""
-    stream = difference.stream
-    entry = next((each for each in dataset.ledgers[stream].batches() if each.batch_id == difference.batch_id), None)
-    if entry is None:
-        return False
-    layout = dataset.layout
-    inputs, _ = remake(dataset, manifest, stream, entry)
-    with FileLock(layout.writer_lock(stream)).held():
-        staged = stage(layout.staging / f"repair-{stream}", inputs)
-        if staged.meta["sha256"] != entry.sha256:
-            shutil.rmtree(staged.folder)
-            return False
-        finish(staged, _clock_meta(layout, stream, entry))
-        target = layout.batch(stream, entry.batch_id)
-        trash = layout.data / f".trash-repair-{stream}-{entry.batch_id}"
-        if target.exists():
-            target.rename(trash)
-        publish_batch(staged.folder, target)
-        shutil.rmtree(trash, ignore_errors=True)
-    return True
-
-
-def _clock_meta(layout: Layout, stream: Stream, entry: BatchEntry) -> dict[str, object]:
-    """Return when the batch was first made, as far as its meta still tells."""
-    with suppress(ValueError, KeyError):
-        if (meta := read_meta(layout, stream, entry.batch_id)) is not None:
-            return {key: meta[key] for key in recording.CLOCK_KEYS}
-    end = entry.interval.end
-    return recording.clock_meta(end, end, end)

@@ -12,7 +12,7 @@ from typing import Any
 from fleetgen.cadence.clock import Clock, StopWatch
 from fleetgen.cadence.schedule import Decision, Make, Skip, Wait, decide
 from fleetgen.domain.batches import BatchInputs
-from fleetgen.domain.records import SECOND, Interval, Stream, iso
+from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, iso
 from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
@@ -43,6 +43,8 @@ class Published:
     """It fell due while nobody attended."""
     first: bool
     """It is the stream's first, made at once."""
+    dirty: bool
+    """Issues were injected, if any were drawn."""
     phases: dict[str, float] = field(default_factory=dict)
     """Seconds spent in each phase."""
     target_count: int | None = None
@@ -107,6 +109,7 @@ class StreamMaker:
             manifest = finish_cleaning(self.dataset.layout, transaction)
             bronze.discard_staged(self.dataset.layout, self.stream)
             manifest, adopted = self.dataset.settle(manifest, self.stream)
+            bronze.discard_truth(self.dataset.layout, self.stream, batch_id(manifest.head(self.stream).stands_at))
             transaction.save(manifest)
             self._settled = True
         return adopted
@@ -219,14 +222,15 @@ class StreamMaker:
         with self._locked() as transaction:
             self._still(transaction.manifest, pinned or transaction.manifest, inputs)
             self._settled = False
-            bronze.publish_batch(staged.folder, self.dataset.layout.batch(self.stream, entry.batch_id))
+            bronze.publish_batch(self.dataset.layout, staged.folder, self.stream, entry.batch_id)
             watch.lap("publish")
             head = self._record(transaction, entry, finished_at, late)
         self._write_derived(entry, head, finished_at)
         watch.lap("record")
         target = inputs.segment.settings.companies_per_batch if self.stream is Stream.COMPANIES else None
         phases = staged.phases | watch.phases
-        return Published(entry, head, inputs.interval.end, started_at, finished_at, late, False, phases, target)
+        dirty = inputs.segment.settings.quality is not None
+        return Published(entry, head, inputs.interval.end, started_at, finished_at, late, False, dirty, phases, target)
 
     def _still(self, manifest: Manifest, pinned: Manifest, inputs: BatchInputs) -> None:
         """Raise DatasetChanged unless what the batch was made from is still in force and nobody has paused."""

@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fleetgen import __version__
 from fleetgen.domain.batches import BatchInputs
-from fleetgen.domain.records import SCHEMA_VERSION, Segment, Stream, batch_id, iso, utc
+from fleetgen.domain.records import ISSUE_TYPES, SCHEMA_VERSION, Segment, Stream, batch_id, iso, utc
 from fleetgen.storage.bronze import Part, read_meta
 from fleetgen.storage.files import replace_file
 from fleetgen.storage.layout import Layout
@@ -20,9 +21,9 @@ CLOCK_KEYS = ("scheduled_at", "started_at", "generation_time", "duration_seconds
 """The keys of a meta that tell when and how fast it was made; all others follow from the manifest."""
 
 
-def batch_meta(inputs: BatchInputs, parts: list[Part], sha256: str) -> dict[str, Any]:
+def batch_meta(inputs: BatchInputs, parts: list[Part], sha256: str, issues: Mapping[str, int]) -> dict[str, Any]:
     """Return what a batch's meta says apart from the clock."""
-    count = sum(part.record_count for part in parts)
+    count, corrupted = sum(part.record_count for part in parts), sum(issues.values())
     return {
         "schema_version": SCHEMA_VERSION,
         "generator_version": __version__,
@@ -35,9 +36,9 @@ def batch_meta(inputs: BatchInputs, parts: list[Part], sha256: str) -> dict[str,
         "interval_end": iso(inputs.interval.end),
         "record_count": count,
         "event_count": count,
-        "valid_count": count,
-        "corrupted_count": 0,
-        "issue_counts": {},
+        "valid_count": count - corrupted,
+        "corrupted_count": corrupted,
+        "issue_counts": {kind: issues[kind] for kind in ISSUE_TYPES if kind in issues},
         "company_count": inputs.company_count,
         "base_seed": inputs.segment.settings.seed,
         "seed": inputs.seed,
@@ -69,6 +70,7 @@ def ledger_entry(meta: dict[str, Any]) -> BatchEntry:
         record_count=meta["record_count"],
         valid_count=meta["valid_count"],
         corrupted_count=meta["corrupted_count"],
+        issue_counts=meta["issue_counts"],
         bytes=meta["bytes"],
         parts=len(meta["parts"]),
         sha256=meta["sha256"],
@@ -92,6 +94,7 @@ def head_after(head: Head, stream: Stream, entry: BatchEntry | GapEntry, publish
         records=totals.records + entry.record_count,
         bytes=totals.bytes + entry.bytes,
         backfilled=totals.backfilled + late,
+        issues=dict(Counter(totals.issues) + Counter(entry.issue_counts)),
     )
     return head.updated(
         stands_at=entry.interval.end,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetgen.cadence.clock import StopWatch
-from fleetgen.domain.batches import Batch, BatchInputs, make_batch
+from fleetgen.domain.batches import Batch, BatchInputs, Piece, make_batch
 from fleetgen.domain.encoding import CHUNK_ROWS
 from fleetgen.generation import recording
 from fleetgen.storage import bronze
@@ -32,14 +32,16 @@ def stage(folder: Path, inputs: BatchInputs, progress: Progress = lambda: None) 
     watch = StopWatch()
     batch = make_batch(inputs)
     watch.lap("generate")
-    bronze.start_batch(folder)
+    with_truth = inputs.segment.settings.quality is not None
+    bronze.start_batch(folder, with_truth)
     parts = batch.parts()
     rows = tuple(sum(batch.block_rows[block] for block in blocks) for blocks in parts)
-    content = bronze.BatchContent(folder, inputs.stream, rows)
+    content = bronze.BatchContent(folder, inputs.stream, rows, with_truth)
     for blocks in parts:
-        content.write_part(_chunks(batch, blocks, progress))
+        content.write_part(_pieces(batch, blocks, progress))
     watch.lap("encode")
-    return Staged(folder, inputs, recording.batch_meta(inputs, content.parts, content.sha256), watch.phases)
+    meta = recording.batch_meta(inputs, content.parts, content.sha256, content.issues)
+    return Staged(folder, inputs, meta, watch.phases)
 
 
 def finish(staged: Staged, clock_meta: dict[str, Any]) -> None:
@@ -47,7 +49,7 @@ def finish(staged: Staged, clock_meta: dict[str, Any]) -> None:
     bronze.finish_batch(staged.folder, staged.meta | clock_meta)
 
 
-def _chunks(batch: Batch, blocks: range, progress: Progress) -> Iterator[memoryview]:
-    for chunk in batch.lines(blocks, CHUNK_ROWS):
+def _pieces(batch: Batch, blocks: range, progress: Progress) -> Iterator[Piece]:
+    for piece in batch.pieces(blocks, CHUNK_ROWS):
         progress()
-        yield chunk.data
+        yield piece

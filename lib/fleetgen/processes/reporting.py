@@ -29,7 +29,7 @@ class Reporter:
             self._finished.clear()
         self._finished.append(batch.finished_at)
         self._log.info(
-            f"{self._named(entry)} generated",
+            f"{self._named(entry)} generated{self._shares(batch)}",
             kind="batch_published",
             stream=self._stream.value,
             mode=entry.mode,
@@ -83,6 +83,12 @@ class Reporter:
 
     def _named(self, entry: BatchEntry) -> str:
         return f"{self._process.capitalize()} batch {entry.batch_number}: {entry.record_count} {self._stream}"
+
+    def _shares(self, batch: Published) -> str:
+        """Return how many records are valid, where issues are injected."""
+        if not batch.dirty:
+            return ""
+        return f" ({batch.entry.valid_count} valid, {batch.entry.corrupted_count} corrupted)"
 
     def _batches_per_minute(self) -> float | None:
         """Return the pace of the last batches, or None before the second."""

@@ -4,19 +4,24 @@ The bytes come from `generation`, which also records the batch after the rename.
 """
 
 import hashlib
+import io
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from fleetgen.domain.batches import Piece
 from fleetgen.domain.records import Stream
 from fleetgen.storage.files import make_folder, sync_folder, write_file
 from fleetgen.storage.layout import Layout
 
-_PIECE_BYTES = 256 * 1024
+TRUTH_FILE = "issues.jsonl"
+
+_SLICE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +34,25 @@ class Part:
     sha256: str
 
 
-@dataclass
 class BatchContent:
-    """Writes the data files of one batch, counting and hashing what it writes."""
+    """Writes the data files of one batch, and its truth, into a staging folder, counting and hashing what it writes."""
 
-    folder: Path
-    stream: Stream
-    part_rows: tuple[int, ...]
-    """Lines of each part, in order."""
-    parts: list[Part] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self, folder: Path, stream: Stream, part_rows: tuple[int, ...], with_truth: bool) -> None:
+        self.stream = stream
+        self.part_rows = part_rows
+        """Lines of each part, in order."""
+        self.parts: list[Part] = []
+        self.issues: Counter[str] = Counter()
+        """How many records got each type of issue."""
+        self._folder = staged_batch(folder)
+        self._truth = staged_truth(folder) / TRUTH_FILE if with_truth else None
         self._whole = hashlib.sha256()
 
-    def write_part(self, chunks: Iterable[memoryview]) -> None:
+    def write_part(self, pieces: Iterable[Piece]) -> None:
         """Write the next part and make it durable."""
         number = len(self.parts)
         name = part_name(self.stream, number, len(self.part_rows))
-        hashed, size = self._write(self.folder / name, chunks)
+        hashed, size = self._write(self._folder / name, pieces)
         self.parts.append(Part(name, self.part_rows[number], size, hashed))
 
     @property
@@ -54,27 +60,31 @@ class BatchContent:
         """Hash of the parts in order."""
         return self._whole.hexdigest()
 
-    @property
-    def bytes(self) -> int:
-        return sum(part.bytes for part in self.parts)
-
-    def _write(self, path: Path, chunks: Iterable[memoryview]) -> tuple[str, int]:
-        """Write in pieces that stay in the processor's cache between hashing and writing.
+    def _write(self, path: Path, pieces: Iterable[Piece]) -> tuple[str, int]:
+        """Write in slices that stay in the processor's cache between hashing and writing.
 
         The first part is hashed once: up to its end it is the whole.
         """
         hashes = [self._whole, hashlib.sha256()] if self.parts else [self._whole]
         size = 0
-        with path.open("wb", buffering=0) as file:
-            for chunk in chunks:
-                for start in range(0, len(chunk), _PIECE_BYTES):
-                    piece = chunk[start : start + _PIECE_BYTES]
+        with path.open("wb", buffering=0) as file, self._opened_truth() as truth:
+            for piece in pieces:
+                for start in range(0, len(piece.lines), _SLICE_BYTES):
+                    part = piece.lines[start : start + _SLICE_BYTES]
                     for hashed in hashes:
-                        hashed.update(piece)
-                    _write_all(file.fileno(), piece)
-                size += len(chunk)
+                        hashed.update(part)
+                    _write_all(file.fileno(), part)
+                size += len(piece.lines)
+                truth.write(piece.truth)
+                self.issues += piece.issues
             os.fsync(file.fileno())
+            truth.flush()
+            if self._truth is not None:
+                os.fsync(truth.fileno())
         return hashes[-1].hexdigest(), size
+
+    def _opened_truth(self) -> BinaryIO:
+        return io.BytesIO() if self._truth is None else self._truth.open("ab")
 
 
 def _write_all(descriptor: int, piece: memoryview) -> None:
@@ -87,23 +97,45 @@ def part_name(stream: Stream, number: int, parts: int) -> str:
     return f"{stream}.jsonl" if parts <= 1 else f"{stream}-{number:05d}.jsonl"
 
 
-def start_batch(folder: Path) -> None:
+def staged_batch(folder: Path) -> Path:
+    """The part of a staging folder that becomes the batch."""
+    return folder / "batch"
+
+
+def staged_truth(folder: Path) -> Path:
+    """The part of a staging folder that becomes the truth about what was injected."""
+    return folder / "truth"
+
+
+def start_batch(folder: Path, with_truth: bool) -> None:
     """Make an empty staging folder for a batch; what an earlier attempt left there is removed."""
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder.parent)
-    folder.mkdir()
+    staged_batch(folder).mkdir(parents=True)
+    if with_truth:
+        staged_truth(folder).mkdir()
 
 
 def finish_batch(folder: Path, meta: dict[str, Any]) -> None:
-    """Add the meta and make the staged batch durable; only the rename is missing then."""
-    write_file(folder / "batch_meta.json", json.dumps(meta, indent=1).encode() + b"\n")
-    sync_folder(folder)
+    """Add the meta and make the staged batch durable; only the renames are missing then."""
+    write_file(staged_batch(folder) / "batch_meta.json", json.dumps(meta, indent=1).encode() + b"\n")
+    sync_folder(staged_batch(folder))
+    if staged_truth(folder).exists():
+        sync_folder(staged_truth(folder))
 
 
-def publish_batch(folder: Path, target: Path) -> None:
-    """Rename a staged batch into place: this is the commit."""
+def publish_batch(layout: Layout, folder: Path, stream: Stream, batch_id: str) -> None:
+    """Rename the truth and then the batch into place: the second rename is the commit."""
+    if staged_truth(folder).exists():
+        discard_truth(layout, stream, batch_id)
+        _rename(staged_truth(folder), layout.truth(stream, batch_id))
+    _rename(staged_batch(folder), layout.batch(stream, batch_id))
+    folder.rmdir()
+
+
+def _rename(source: Path, target: Path) -> None:
     make_folder(target.parent)
-    folder.rename(target)
+    source.rename(target)
     sync_folder(target.parent)
 
 
@@ -111,6 +143,11 @@ def discard_staged(layout: Layout, stream: Stream) -> None:
     """Remove what unfinished attempts left in staging."""
     for folder in layout.staging.glob(f"{stream}*"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard_truth(layout: Layout, stream: Stream, batch_id: str) -> None:
+    """Remove the truth about a batch that a crash kept from being published."""
+    shutil.rmtree(layout.truth(stream, batch_id), ignore_errors=True)
 
 
 def read_meta(layout: Layout, stream: Stream, batch_id: str) -> dict[str, Any] | None:

@@ -59,6 +59,10 @@ class Layout:
     def batch(self, stream: Stream, batch_id: str) -> Path:
         return self.stream(stream) / batch_id
 
+    def truth(self, stream: Stream, batch_id: str) -> Path:
+        """The folder that says what was injected into a batch, apart from bronze."""
+        return self.data / "truth" / stream / batch_id
+
     def batch_meta(self, stream: Stream, batch_id: str) -> Path:
         return self.batch(stream, batch_id) / "batch_meta.json"
 

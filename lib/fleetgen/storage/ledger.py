@@ -44,6 +44,7 @@ class BatchEntry(_Entry):
     record_count: int
     valid_count: int
     corrupted_count: int
+    issue_counts: dict[str, int] = Field(default_factory=dict)
     bytes: int
     parts: int
     sha256: str

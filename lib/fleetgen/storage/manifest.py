@@ -41,6 +41,8 @@ class Totals(_Part):
     missed: dict[GapReason, int] = Field(default_factory=dict)
     """Intervals in gaps, by reason."""
     backfilled: int = 0
+    issues: dict[str, int] = Field(default_factory=dict)
+    """Records with an issue, by its type."""
 
 
 class Head(_Part):

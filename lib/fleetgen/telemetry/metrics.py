@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from fleetgen import __version__
-from fleetgen.domain.records import SECOND, Settings, Stream
+from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream
 from fleetgen.errors import HeldByAnother
 from fleetgen.generation.maker import LeftOut, Published
 from fleetgen.storage.manifest import Totals
@@ -58,6 +58,9 @@ class GeneratorMetrics:
             "batch_size_limit_records", "Bounds of a batch's size; NaN without bounds.", ["bound"]
         )
         self._interval = self._gauge("batch_interval_seconds", "Target interval between batches.")
+        self._error_ratio = self._gauge(
+            "configured_error_ratio", "Share of records that are to get an issue.", ["stream"]
+        )
         self._paused = self._gauge("paused", "1 while publishing is paused.")
         self._mode = self._gauge("mode_active", "1 for the mode in force.", ["mode"])
         self._companies = self._gauge("companies_registered", "Companies registered since the dataset began.")
@@ -93,6 +96,7 @@ class GeneratorMetrics:
             self._errors.labels(phase)
         self._completed.labels(self.stream)
         self._next.labels(self.stream)
+        self._error_ratio.labels(self.stream)
 
     def serve(self, address: str, port: int) -> WSGIServer:
         """Serve /metrics in a thread; raise HeldByAnother if the port is taken."""
@@ -140,6 +144,8 @@ class GeneratorMetrics:
         self._bounds.labels("min").set(least)
         self._bounds.labels("max").set(most)
         self._interval.set(settings.interval_seconds(self.stream))
+        rate = settings.quality.error_rate(self.stream) if settings.quality else 0.0
+        self._error_ratio.labels(self.stream).set(rate)
         for mode in MODES:
             self._mode.labels(mode).set(mode == settings.mode)
 
@@ -191,6 +197,12 @@ class _TotalsCollector(Collector):
             missed.add_metric([stream, reason], totals.missed.get(reason, 0))  # type: ignore[call-overload]
         yield batches
         yield missed
+        corrupted = CounterMetricFamily(
+            "fleetgen_records_corrupted", "Records published with an injected issue.", labels=["stream", "issue_type"]
+        )
+        for kind in ISSUE_TYPES:
+            corrupted.add_metric([stream, kind], totals.issues.get(kind, 0))
+        yield corrupted
         yield self._total("fleetgen_batches_backfilled", "Batches made after an outage.", totals.backfilled)
         yield self._total("fleetgen_records", "Records published.", totals.records)
         yield self._total("fleetgen_output_bytes", "Bytes of records published.", totals.bytes)

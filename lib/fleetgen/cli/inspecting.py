@@ -1,0 +1,84 @@
+"""Owns `fleetgen inspect`: one batch, readably: its meta, some of its lines, and what was injected."""
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fleetgen.cli.data import STREAM
+from fleetgen.cli.output import with_config
+from fleetgen.config.loading import load
+from fleetgen.domain.records import Stream
+from fleetgen.generation import checking, recording
+from fleetgen.generation.dataset import Dataset
+from fleetgen.storage.bronze import TRUTH_FILE, read_meta
+from fleetgen.storage.layout import Layout
+
+_SHOWN = ("batch_number", "segment", "generation_mode", "interval_start", "interval_end", "seed", "sha256")
+
+
+@click.command
+@click.argument("stream", type=STREAM)
+@click.argument("batch_id")
+@click.option("--lines", type=click.IntRange(0), default=5, show_default=True, help="Lines and issues to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every issue.")
+@with_config
+def inspect(stream: str, batch_id: str, lines: int, as_json: bool, config_file: Path) -> None:
+    """Show a published batch: its meta, its first lines, and each issue with its original."""
+    dataset = Dataset(load(config_file).layout)
+    checking.require_dataset(dataset)
+    entry = checking.find_entry(dataset, Stream(stream), batch_id)
+    facts = _facts(dataset.layout, Stream(stream), entry.batch_id, lines, None if as_json else lines)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        _print_facts(facts)
+
+
+def _facts(layout: Layout, stream: Stream, batch_id: str, lines: int, issues: int | None) -> dict[str, Any]:
+    folder = layout.batch(stream, batch_id)
+    if not folder.exists():
+        raise checking.missing_batch(stream, batch_id)
+    truth = layout.truth(stream, batch_id) / TRUTH_FILE
+    return {
+        "meta": read_meta(layout, stream, batch_id),
+        "lines": [line for file in recording.data_files(folder, stream) for line in _first_lines(file, lines)][:lines],
+        "issues": [json.loads(line) for line in _first_lines(truth, issues)],
+    }
+
+
+def _first_lines(file: Path, count: int | None) -> list[str]:
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8") as opened:
+        return [line.rstrip("\n") for line in islice(opened, count)]
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    meta = facts["meta"]
+    console.print(f"[bold]{meta['stream']} {meta['batch_id']}[/bold]")
+    for key in _SHOWN:
+        console.print(f"  {key:<16} {meta[key]}")
+    console.print(
+        f"  {'records':<16} {meta['record_count']} ({meta['valid_count']} valid, {meta['corrupted_count']} corrupted)"
+    )
+    for kind, count in meta["issue_counts"].items():
+        console.print(f"    {kind:<22} {count}")
+    for line in facts["lines"]:
+        console.print(Text(line), soft_wrap=True)
+    if facts["issues"]:
+        _print_issues(console, facts["issues"])
+
+
+def _print_issues(console: Console, issues: list[dict[str, Any]]) -> None:
+    table = Table("line", "issue", "field", "original", "injected", box=None, header_style="dim")
+    for issue in issues:
+        original, injected = (Text(json.dumps(issue[key])) for key in ("original", "injected"))
+        table.add_row(str(issue["line"]), issue["issue_type"], issue["field"] or "-", original, injected)
+    console.print(table)
