@@ -222,7 +222,7 @@ def test_an_empty_file_lacks_all_that_is_required(text: str) -> None:
     assert all(f"{key} is missing" in message for key in ("fleet", "mode", "modes"))
 
 
-@pytest.mark.parametrize("table", ["backpressure", "retention", "quality", "control", "pipeline", "Ünïcode"])
+@pytest.mark.parametrize("table", ["backpressure", "retention", "control", "pipeline", "Ünïcode"])
 def test_an_unknown_table_is_named_with_its_line(table: str) -> None:
     # Given a valid file with a table more
     text = written().text
@@ -231,7 +231,7 @@ def test_an_unknown_table_is_named_with_its_line(table: str) -> None:
     # Then the message names it, its line, and the tables that are known
     message = message_about(f"{text}\n[{name}]\nenabled = true\n")
     assert f"line {len(text.splitlines()) + 2}: {table} is no known key" in message
-    assert "known are fleet, metrics, mode, modes, paths, schedule, seed, supervisor" in message
+    assert "known are fleet, metrics, mode, modes, paths, quality, schedule, seed, supervisor" in message
 
 
 @pytest.mark.parametrize(
@@ -481,7 +481,7 @@ BY_COMMAND: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "a bad duration": (written({"modes.emulated.driver_interval": '"10s"'}).text, ("driver_interval", '"PT1S"')),
     "a bad weight": (written({"fleet.geography_weights": "{ US = nan }"}).text, ("geography_weights.US", "a number")),
     "a misspelt key": (written(renamed={"fleet.drivers_per_company": "driver_count"}).text, ("fleet.driver_count",)),
-    "an unknown table": (written().text + "[qualty]\n", ("qualty", "known are")),
+    "an unknown table": (written().text + "[qualty]\n", ("qualty", "did you mean 'quality'?")),
     "a missing table": ('mode = "emulated"\n[fleet]\n', ("modes is missing", "add the table")),
     "several faults": (written(SEVERAL).text, ("3 faults", "seed", "fleet.drivers_per_company", "metrics.driver_port")),
     "broken TOML": ("mode = emulated\n", ("is no valid TOML", "line 1")),

@@ -5,7 +5,8 @@ together; run it also when a preset is added or its settings change:
 
     .venv/bin/python tests/fingerprints/make.py
 
-Each dataset begins at 2026-01-01T12:00:07Z with the seed of its file; companies and events are batches 0, 1 and 2.
+Each dataset begins at 2026-01-01T12:00:07Z with the seed of its file; companies and events are batches 0, 1 and 2,
+and where issues are injected their truth has hashes too.
 """
 
 import json

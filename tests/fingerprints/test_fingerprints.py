@@ -38,9 +38,18 @@ def test_the_output_has_not_changed(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_fingerprint_tells_its_batches_apart(name: str) -> None:
-    hashes = [value for values in RECORDED["presets"][name].values() for value in values]
+    recorded = RECORDED["presets"][name]
+    hashes = [value for values in recorded.values() for value in values]
 
-    assert len(hashes) == len(set(hashes)) == 2 * BATCHES
+    assert len(hashes) == len(set(hashes)) == len(recorded) * BATCHES
+
+
+def test_the_truth_has_a_fingerprint_where_issues_are_injected() -> None:
+    with_truth = [name for name, hashes in RECORDED["presets"].items() if "truth of events" in hashes]
+
+    assert (
+        with_truth == [name for name, settings in SHIPPED.items() if settings.quality is not None] == ["quality-demo"]
+    )
 
 
 def test_the_first_intervals_follow_the_rule_of_the_first_start() -> None:

@@ -16,7 +16,7 @@ from fleetgen.errors import ConfigurationError
 REPOSITORY = Path(__file__).parents[2]
 ETC = REPOSITORY / "etc"
 SHIPPED = ETC / "generator.toml"
-PRESETS = ("base", "emulated", "emulated-30s", "emulated-5s", "scaling", "small")
+PRESETS = ("base", "emulated", "emulated-30s", "emulated-5s", "quality-demo", "scaling", "small")
 
 EVERY_KEY: dict[str, dict[str, str]] = {
     "": {"mode": '"emulated"', "seed": "42"},
@@ -36,6 +36,15 @@ EVERY_KEY: dict[str, dict[str, str]] = {
         "events_per_batch": "{ min = 5, max = 20 }",
     },
     "schedule": {"catch_up_limit": "10"},
+    "quality": {"enabled": "false", "event_error_rate": "0.15", "company_error_rate": "0.15"},
+    "quality.weights": {
+        "missing_field": "0.30",
+        "null_value": "0.30",
+        "malformed_timestamp": "0.20",
+        "invalid_enum": "0.10",
+        "duplicate": "0.05",
+        "boundary_violation": "0.05",
+    },
     "paths": {"data": '"../data"', "run": '"../run"'},
     "metrics": {"address": '"127.0.0.1"', "company_port": "9101", "driver_port": "9102"},
     "supervisor": {"start_retries": "5", "stop_wait_seconds": "10"},

@@ -82,8 +82,18 @@ def bare_fleet(companies: int) -> Fleet:
 
 
 def batch_bytes(inputs: BatchInputs, chunk_rows: int = CHUNK_ROWS) -> bytes:
-    """All lines of a batch."""
-    return b"".join(bytes(chunk) for chunk in make_batch(inputs).lines(chunk_rows=chunk_rows))
+    """All lines of a batch as they are published."""
+    return b"".join(bytes(piece.lines) for piece in make_batch(inputs).pieces(chunk_rows=chunk_rows))
+
+
+def clean_bytes(inputs: BatchInputs, chunk_rows: int = CHUNK_ROWS) -> bytes:
+    """All lines of a batch as they are before issues are injected."""
+    return b"".join(bytes(chunk) for chunk in make_batch(inputs).clean_lines(chunk_rows=chunk_rows))
+
+
+def truth_bytes(inputs: BatchInputs, chunk_rows: int = CHUNK_ROWS) -> bytes:
+    """The truth about a batch, a line of JSON for each issue."""
+    return b"".join(piece.truth for piece in make_batch(inputs).pieces(chunk_rows=chunk_rows))
 
 
 def company_inputs(segments: Sequence[Segment], number: int = 0, interval: Interval = QUARTER) -> BatchInputs:

@@ -11,7 +11,7 @@ import sys
 from fleetgen.cadence.schedule import Grid, next_interval, origin_starts
 from fleetgen.domain.batches import BatchInputs, make_batch
 from fleetgen.domain.encoding import CHUNK_ROWS
-from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Settings, Stream, instant
+from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Quality, Segment, Settings, Stream, instant
 
 ORIGIN = instant("2026-01-01T12:00:07Z")
 """The instant of the first start."""
@@ -20,7 +20,7 @@ BATCHES = 3
 """How many batches of each stream are hashed."""
 
 Fingerprint = dict[str, list[str]]
-"""By stream: the SHA-256 of its first batches."""
+"""By stream: the SHA-256 of its first batches; where issues are injected, under ``truth of`` it that of their truth."""
 
 
 def fingerprint(settings: Settings, chunk_rows: int = CHUNK_ROWS) -> Fingerprint:
@@ -30,10 +30,11 @@ def fingerprint(settings: Settings, chunk_rows: int = CHUNK_ROWS) -> Fingerprint
     made = {Stream.COMPANIES: companies[:BATCHES], Stream.EVENTS: event_intervals(settings)}
     hashes: Fingerprint = {}
     for stream, intervals in made.items():
-        hashes[stream.value] = [
-            batch_hash(inputs(stream, number, interval, segment, companies), chunk_rows)
-            for number, interval in enumerate(intervals)
-        ]
+        batches = [inputs(stream, number, interval, segment, companies) for number, interval in enumerate(intervals)]
+        lines, truth = zip(*(batch_hashes(batch, chunk_rows) for batch in batches), strict=True)
+        hashes[stream.value] = list(lines)
+        if settings.quality is not None:
+            hashes[f"truth of {stream}"] = list(truth)
     return hashes
 
 
@@ -43,12 +44,13 @@ def inputs(stream: Stream, number: int, interval: Interval, segment: Segment, co
     return BatchInputs(stream, number, interval, segment, (segment,), batches * segment.settings.companies_per_batch)
 
 
-def batch_hash(batch: BatchInputs, chunk_rows: int) -> str:
-    """Return the hash of a batch's lines."""
-    content = hashlib.sha256()
-    for chunk in make_batch(batch).lines(chunk_rows=chunk_rows):
-        content.update(chunk.data)
-    return content.hexdigest()
+def batch_hashes(batch: BatchInputs, chunk_rows: int) -> tuple[str, str]:
+    """Return the hashes of a batch's lines and of its truth."""
+    lines, truth = hashlib.sha256(), hashlib.sha256()
+    for piece in make_batch(batch).pieces(chunk_rows=chunk_rows):
+        lines.update(piece.lines)
+        truth.update(piece.truth)
+    return lines.hexdigest(), truth.hexdigest()
 
 
 def event_intervals(settings: Settings) -> list[Interval]:
@@ -83,9 +85,11 @@ def _intervals(settings: Settings, stream: Stream, batches: int) -> list[Interva
 
 def settings_of(values: dict[str, object]) -> Settings:
     """Return settings from their JSON form."""
-    bounds = values["events_per_batch"]
+    bounds, quality = values["events_per_batch"], values["quality"]
     if isinstance(bounds, list):
         values = {**values, "events_per_batch": tuple(bounds)}
+    if isinstance(quality, dict):
+        values = {**values, "quality": Quality(**quality)}
     return Settings(**values)  # type: ignore[arg-type]
 
 

@@ -66,8 +66,10 @@ def generate(
         batch = _events(loaded, settings, span, count, companies_file)
     with ExitStack() as stack:
         target = sys.stdout.buffer if output is None else stack.enter_context(_opened(output))
-        beside = output.with_suffix(".issues.jsonl") if output is not None and batch.corrupt_block else None
+        beside = by_hand.truth_beside(output) if output is not None and _has_truth(batch, output) else None
         truth = stack.enter_context(_opened(beside)) if beside is not None else None
+        if output is not None and batch.corrupt_block is None:
+            by_hand.truth_beside(output).unlink(missing_ok=True)  # it told of what the output held before
         corrupted = _write(batch, target, truth)
     if output is not None:
         told = f", {corrupted} of them with an issue: see {beside}" if beside is not None else ""
@@ -104,6 +106,11 @@ def _interval(settings: Settings, stream: Stream, now: bool, length: str | None)
     step = seconds * SECOND
     end = floor(SystemClock().now(), SECOND if now else step)
     return Interval(end - step, end)
+
+
+def _has_truth(batch: Batch, output: Path) -> bool:
+    """Whether there is truth to write beside the output; a device or a pipe has no place beside it."""
+    return batch.corrupt_block is not None and (output.is_file() or not output.exists())
 
 
 def _opened(output: Path) -> BinaryIO:

@@ -42,14 +42,19 @@ def inspect(stream: str, batch_id: str, lines: int, as_json: bool, config_file: 
 
 def _facts(layout: Layout, stream: Stream, batch_id: str, lines: int, issues: int | None) -> dict[str, Any]:
     folder = layout.batch(stream, batch_id)
-    if not folder.exists():
-        raise checking.missing_batch(stream, batch_id)
     truth = layout.truth(stream, batch_id) / TRUTH_FILE
-    return {
-        "meta": read_meta(layout, stream, batch_id),
-        "lines": [line for file in recording.data_files(folder, stream) for line in _first_lines(file, lines)][:lines],
-        "issues": [json.loads(line) for line in _first_lines(truth, issues)],
-    }
+    try:
+        meta = read_meta(layout, stream, batch_id)
+        if meta is None:
+            raise checking.missing_batch(stream, batch_id)
+        files = recording.data_files(folder, stream)
+        return {
+            "meta": meta,
+            "lines": [line for file in files for line in _first_lines(file, lines)][:lines],
+            "issues": [json.loads(line) for line in _first_lines(truth, issues)],
+        }
+    except ValueError as fault:
+        raise checking.damaged_batch(stream, batch_id) from fault
 
 
 def _first_lines(file: Path, count: int | None) -> list[str]:
@@ -64,7 +69,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
     meta = facts["meta"]
     console.print(f"[bold]{meta['stream']} {meta['batch_id']}[/bold]")
     for key in _SHOWN:
-        console.print(f"  {key:<16} {meta[key]}")
+        console.print(f"  {key:<16} {meta[key]}", soft_wrap=True)
     console.print(
         f"  {'records':<16} {meta['record_count']} ({meta['valid_count']} valid, {meta['corrupted_count']} corrupted)"
     )
@@ -77,7 +82,9 @@ def _print_facts(facts: dict[str, Any]) -> None:
 
 
 def _print_issues(console: Console, issues: list[dict[str, Any]]) -> None:
-    table = Table("line", "issue", "field", "original", "injected", box=None, header_style="dim")
+    table = Table("line", "issue", "field", box=None, header_style="dim")
+    for name in ("original", "injected"):
+        table.add_column(name, overflow="fold")  # shown in full, whatever the width
     for issue in issues:
         original, injected = (Text(json.dumps(issue[key])) for key in ("original", "injected"))
         table.add_row(str(issue["line"]), issue["issue_type"], issue["field"] or "-", original, injected)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -46,15 +47,19 @@ def fleet_of_dataset(dataset: Dataset, settings: Settings) -> Fleet:
 
 
 def fleet_of_file(path: Path, settings: Settings) -> Fleet:
-    """Return the active companies of a JSON Lines file; raise UsageError naming the line that is no company."""
+    """Return the active companies of a JSON Lines file; raise UsageError naming the line that is no company.
+
+    Where the truth about the file lies beside it, the companies are those before issues were injected.
+    """
     try:
         lines = path.read_bytes().splitlines()
     except OSError as fault:
         raise UsageError(f"{path} cannot be read: {fault.strerror}.") from fault
+    issues = _issues_beside(path)
     ids: list[list[int]] = []
     for number, line in enumerate(lines, 1):
         try:
-            record = json.loads(line)
+            record = _true_record(json.loads(line), issues.get(number))
             pieces = UUID(record["company_id"]).bytes
             active = record.get("active", True)
         except (ValueError, KeyError, AttributeError, TypeError) as fault:
@@ -65,6 +70,29 @@ def fleet_of_file(path: Path, settings: Settings) -> Fleet:
     first = max(0, len(ids) - newest)
     table = np.array(ids[first:], np.uint16).reshape(-1, 8)
     return Fleet(np.arange(first, len(ids)), table, ((0, settings.seed),) if len(ids) else ())
+
+
+def truth_beside(path: Path) -> Path:
+    """The file that says what was injected into a batch made by hand."""
+    return path.with_suffix(".issues.jsonl")
+
+
+def _issues_beside(path: Path) -> dict[int, dict[str, Any]]:
+    """Return by line what was injected into a batch made by hand, as far as that is told beside it."""
+    truth = truth_beside(path)
+    try:
+        return {issue["line"]: issue for issue in map(json.loads, truth.read_bytes().splitlines())}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as fault:
+        raise UsageError(f"{truth} is damaged: make {path} again, or remove its truth.") from fault
+
+
+def _true_record(record: dict[str, Any], issue: dict[str, Any] | None) -> Any:
+    """Return a record as it was before the issue, if it has one."""
+    if issue is None:
+        return record
+    return issue["original"] if issue["field"] is None else {**record, issue["field"]: issue["original"]}
 
 
 def with_seed(settings: Settings, seed: int | None) -> Settings:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fleetgen.domain.batches import Batch, BatchInputs, make_batch
 from fleetgen.domain.records import ALGORITHM, Interval, Stream, segment_of
-from fleetgen.errors import FleetgenError, ManifestError, UsageError
+from fleetgen.errors import DifferenceFound, FleetgenError, ManifestError, UsageError
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.bronze import TRUTH_FILE, Part, part_name, read_meta
@@ -206,7 +206,14 @@ def file_hash(path: Path) -> str:
 def missing_batch(stream: Stream, batch_id: str) -> UsageError:
     """Say that a batch that the ledger names is not on disk."""
     return UsageError(
-        f"The folder of {stream} {batch_id} is gone: `fleetgen verify --all --repair` publishes it again."
+        f"The folder of {stream} {batch_id} or its meta is gone: `fleetgen verify --all --repair` publishes it again."
+    )
+
+
+def damaged_batch(stream: Stream, batch_id: str) -> DifferenceFound:
+    """Say that a batch's files are no longer as they were written."""
+    return DifferenceFound(
+        f"The files of {stream} {batch_id} are damaged: `fleetgen verify --all --repair` publishes them again."
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from fleetgen.config.faults import plain_schema
 from fleetgen.config.model import Config
+from fleetgen.domain.records import ISSUE_TYPES
 from support.configs import EVERY_KEY, SHIPPED, parsed, written
 
 REQUIRED_ALONE = 'mode = "emulated"\n[fleet]\n[modes.production]\n[modes.emulated]\n'
@@ -33,6 +34,19 @@ DEFAULTS: dict[str, Any] = {
         },
     },
     "schedule": {"catch_up_limit": 10},
+    "quality": {
+        "enabled": False,
+        "event_error_rate": 0.15,
+        "company_error_rate": 0.15,
+        "weights": {
+            "missing_field": 0.30,
+            "null_value": 0.30,
+            "malformed_timestamp": 0.20,
+            "invalid_enum": 0.10,
+            "duplicate": 0.05,
+            "boundary_violation": 0.05,
+        },
+    },
     "paths": {"data": "../data", "run": "../run"},
     "metrics": {"address": "127.0.0.1", "company_port": 9101, "driver_port": 9102},
     "supervisor": {"start_retries": 5, "stop_wait_seconds": 10},
@@ -68,12 +82,15 @@ def test_the_model_has_no_key_beyond_the_tested_ones() -> None:
         "modes.production": shapes["Production"],
         "modes.emulated": shapes["Emulated"],
         "schedule": shapes["Schedule"],
+        "quality": shapes["QualityTable"],
         "paths": shapes["Paths"],
         "metrics": shapes["Metrics"],
         "supervisor": shapes["Supervisor"],
     }
     names = {table: set(shape["properties"]) for table, shape in tables.items()}
-    names[""] -= {"fleet", "modes", "schedule", "paths", "metrics", "supervisor"}
+    names[""] -= {"fleet", "modes", "schedule", "quality", "paths", "metrics", "supervisor"}
+    names["quality"] -= {"weights"}
+    names["quality.weights"] = set(ISSUE_TYPES)
 
     # Then they are the keys that these tests vary
     assert names == {table: set(entries) for table, entries in EVERY_KEY.items()}

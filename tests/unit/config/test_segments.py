@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleetgen.config.segments import digest, read_segment, write_segment
-from fleetgen.domain.records import SECOND, Segment, Settings
+from fleetgen.domain.records import SECOND, Quality, Segment, Settings
 from fleetgen.errors import ManifestError
 from support.configs import parsed, written
 
@@ -36,6 +36,7 @@ OTHERWISE: dict[str, Any] = {
     "driver_interval_seconds": 11,
     "companies_per_batch": 11,
     "events_per_batch": None,
+    "quality": Quality(0.15, 0.15, {"missing_field": 1.0}),
 }
 
 
@@ -74,7 +75,7 @@ def test_paths_and_ports_are_no_part_of_a_segment(recorded: Path) -> None:
     values = tomllib.loads(recorded.read_text())
 
     assert set(values) == {"segment", "settings"}
-    assert set(values["settings"]) == {"mode", "seed", "fleet", "modes"}
+    assert set(values["settings"]) == {"mode", "seed", "fleet", "modes", "quality"}
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])

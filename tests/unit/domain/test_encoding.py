@@ -93,7 +93,7 @@ def reference_events(inputs: BatchInputs) -> bytes:
 
 
 def plan_bytes(plan: EventPlan, chunk_rows: int = 8192) -> bytes:
-    return b"".join(bytes(chunk) for chunk in event_batch(plan).lines(chunk_rows=chunk_rows))
+    return b"".join(bytes(chunk) for chunk in event_batch(plan).clean_lines(chunk_rows=chunk_rows))
 
 
 def numbered_fleet(numbers: list[int], *seeds: tuple[int, int]) -> Fleet:
@@ -360,7 +360,7 @@ def test_the_parts_of_a_batch_are_its_bytes() -> None:
     segment = only_segment(production(drivers_per_company=800))
     batch = make_batch(event_inputs([segment], 100))
 
-    parts = [b"".join(bytes(chunk) for chunk in batch.lines(blocks)) for blocks in batch.parts()]
+    parts = [b"".join(bytes(chunk) for chunk in batch.clean_lines(blocks)) for blocks in batch.parts()]
 
     assert len(parts) == 2
     assert parts[0].count(b"\n") >= PART_ROWS
@@ -371,13 +371,13 @@ def test_a_batch_of_ten_million_events_never_holds_more_than_a_few_blocks() -> N
     # given ten million events to come, in more than 500 blocks of some 4 MB of lines
     segment: Segment = only_segment(production(drivers_per_company=1000, event_rate_per_driver=10.0))
     small = make_batch(event_inputs([segment], 1))
-    assert sum(len(chunk) for chunk in small.lines()) > 0
+    assert sum(len(chunk) for chunk in small.clean_lines()) > 0
 
     # when it is planned and blocks of it are made
     tracemalloc.start()
     batch = make_batch(event_inputs([segment], 1000))
     _, planned = tracemalloc.get_traced_memory()
-    lines = sum(int((chunk == ord("\n")).sum()) for chunk in batch.lines(range(300, 303)))
+    lines = sum(int((chunk == ord("\n")).sum()) for chunk in batch.clean_lines(range(300, 303)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
