@@ -20,20 +20,28 @@ _PLAIN = {
 }
 
 
+LAST_GOOD = "last-good.toml"
+"""Name of the copy of the last valid configuration, in the run folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
     """A valid configuration, the file it came from, and the folders it names."""
 
     file: Path
     config: Config
+    fixed_data: Path | None = None
+    """The data directory that a running process keeps, whatever the file says meanwhile."""
+    fixed_run: Path | None = None
+    """The run folder that it keeps."""
 
     @property
     def layout(self) -> Layout:
-        return Layout(folder(self.file, self.config.paths.data))
+        return Layout(self.fixed_data or folder(self.file, self.config.paths.data))
 
     @property
     def run(self) -> Path:
-        return folder(self.file, self.config.paths.run)
+        return self.fixed_run or folder(self.file, self.config.paths.run)
 
     @property
     def socket(self) -> Path:
@@ -48,7 +56,7 @@ class LoadedConfig:
     @property
     def last_good(self) -> Path:
         """The copy of the last valid configuration."""
-        return self.run / "last-good.toml"
+        return self.run / LAST_GOOD
 
     @property
     def port_offset(self) -> Path:

@@ -6,7 +6,7 @@ What a valid edit changes is left to `generation` and `processes`.
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetgen.config.loading import LoadedConfig, load, parse, read_text
+from fleetgen.config.loading import LAST_GOOD, LoadedConfig, in_full, load, parse, read_text
 from fleetgen.domain.records import SECOND
 from fleetgen.errors import ConfigurationError
 from fleetgen.storage.files import replace_file
@@ -76,14 +76,15 @@ def keep_as_last_good(loaded: LoadedConfig) -> None:
         replace_file(kept, text)
 
 
-def load_or_last_good(file: Path, last_good: Path | None) -> tuple[LoadedConfig, str | None]:
-    """Return the configuration and None, or the last good one and the fault of the present one.
+def load_or_last_good(file: Path, run: Path | None) -> tuple[LoadedConfig, str | None]:
+    """Return the configuration and None, or the last good one in the run folder and the fault of the present one.
 
     Raises ConfigurationError if neither is to be had.
     """
     try:
         return load(file), None
     except ConfigurationError as fault:
+        last_good = None if run is None else run / LAST_GOOD
         if last_good is None or not last_good.exists():
             raise
-        return LoadedConfig(file.expanduser().absolute(), parse(read_text(last_good), last_good)), str(fault)
+        return LoadedConfig(in_full(file), parse(read_text(last_good), last_good)), str(fault)

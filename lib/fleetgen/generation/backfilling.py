@@ -18,7 +18,7 @@ from fleetgen.cadence.schedule import next_interval
 from fleetgen.config.model import Config
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SECOND, Stream, iso
-from fleetgen.errors import FleetgenError, UsageError
+from fleetgen.errors import DatasetChanged, FleetgenError, UsageError
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
 from fleetgen.generation.staging import Staged, stage
@@ -55,6 +55,7 @@ class Backfill:
             self._stack.callback(maker.release)
         for maker in self._makers.values():
             maker.recover()
+            self._stack.enter_context(maker.writing())
         return self
 
     def __exit__(
@@ -73,6 +74,7 @@ class Backfill:
 
     def begin(self) -> int:
         """Begin an empty dataset, or find where the present one ends; return the instant to fill up to."""
+        self._refuse_the_future()
         manifest = self.dataset.read()
         if manifest is not None and manifest.desired.paused:
             raise UsageError("The dataset is paused: resume it first with `fleetgen resume`.")
@@ -86,6 +88,14 @@ class Backfill:
             self._clock.moment = max(manifest.head(stream).stands_at for stream in Stream)
             manifest = self._makers[Stream.EVENTS].follow_config()
         return self._end(manifest)
+
+    def _refuse_the_future(self) -> None:
+        start, until = self._span.start, self._span.until
+        for moment in (start, until):
+            if moment is not None and moment > self._now:
+                raise UsageError(f"{iso(moment)} lies in the future: history ends now at the latest.")
+        if start is not None and until is not None and until < start:
+            raise UsageError(f"--until {iso(until)} lies before --from {iso(start)}.")
 
     def batches_up_to(self, end: int) -> int:
         """Return about how many batches are missing up to an instant, for a progress bar."""
@@ -122,7 +132,12 @@ class Backfill:
 
     def _commit(self, staged: Staged) -> Staged:
         self._clock.moment = staged.inputs.interval.end
-        self._makers[staged.inputs.stream].commit(staged, started_at=self._clock.moment, late=False)
+        try:
+            self._makers[staged.inputs.stream].commit(staged, started_at=self._clock.moment, late=False)
+        except DatasetChanged as fault:
+            raise FleetgenError(
+                "The dataset was paused meanwhile; what was made is kept. Resume, then call again to go on."
+            ) from fault
         return staged
 
     def _begin_empty(self) -> Manifest:
@@ -157,7 +172,7 @@ class Backfill:
         stands_at = {stream: manifest.head(stream).stands_at for stream in Stream}
         numbers = {stream: manifest.head(stream).next_batch for stream in Stream}
         companies = manifest.head(Stream.COMPANIES).next_company
-        registered = deque([(0, self.dataset.companies_in_reach(stands_at[Stream.EVENTS]))])
+        registered = deque([(0, self.dataset.companies_in_reach(manifest, stands_at[Stream.EVENTS]))])
         while True:
             due = {stream: next_interval(stands_at[stream], grids[stream]) for stream in Stream}
             stream = min(Stream, key=lambda each: (due[each].end, each))

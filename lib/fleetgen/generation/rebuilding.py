@@ -70,35 +70,42 @@ def _head(layout: Layout, stream: Stream, start: int) -> Head:
     ledger = Ledger(layout.ledger(stream))
     ledger.repair()
     if ledger.last() is None:
-        _rewrite_ledger(layout, stream, ledger, start)
+        rewrite_ledger(layout, stream, start, start)
     head = Head(stands_at=start)
     for entry in ledger.entries():
         head = recording.head_after(head, stream, entry, published_at=None, late=False)
+    while (found := recording.unrecorded_batch(layout, stream, head)) is not None:
+        ledger.append(found)
+        head = recording.head_after(head, stream, found, published_at=None, late=False)
     return head
 
 
-def _rewrite_ledger(layout: Layout, stream: Stream, ledger: Ledger, start: int) -> None:
-    """Write a lost ledger anew from the folders; what no batch covers becomes a gap."""
-    stands_at = start
-    companies = 0
+def rewrite_ledger(layout: Layout, stream: Stream, start: int, stands_at: int) -> None:
+    """Write a stream's ledger anew from the folders; what no batch covers, up to ``stands_at``, becomes a gap."""
+    ledger = Ledger(layout.ledger(stream))
+    ledger.path.unlink(missing_ok=True)
+    reached, companies = start, 0
+    entry: BatchEntry | None = None
     for name in _folders(layout, stream):
         meta = read_meta(layout, stream, name)
         if meta is None:
             continue
         entry = recording.ledger_entry(meta)
-        if entry.interval.start > stands_at:
-            ledger.append(_gap(Interval(stands_at, entry.interval.start), entry, companies))
+        if entry.interval.start > reached:
+            ledger.append(_gap(Interval(reached, entry.interval.start), entry, companies))
         ledger.append(entry)
-        stands_at = entry.interval.end
+        reached = entry.interval.end
         companies = entry.company_count if stream is Stream.COMPANIES else companies
+    if entry is not None and stands_at > reached:
+        ledger.append(_gap(Interval(reached, stands_at), entry, companies))
 
 
-def _gap(span: Interval, following: BatchEntry, companies: int) -> GapEntry:
-    length = following.interval.end - following.interval.start
+def _gap(span: Interval, neighbour: BatchEntry, companies: int) -> GapEntry:
+    length = neighbour.interval.end - neighbour.interval.start
     return GapEntry(
         start=iso(span.start),
         end=iso(span.end),
-        segment=following.segment,
+        segment=neighbour.segment,
         company_count=companies,
         reason="downtime",
         intervals=max(1, (span.end - span.start) // length),

@@ -32,8 +32,14 @@ class Console:
 
     def exited(self, event: Any) -> None:
         name = event.process.config.name
-        if event.expected:
+        status = event.process.exitstatus
+        if event.expected and status == 0:
             self._tell(f"{name} has ended", "info")
+        elif event.expected:
+            told = (
+                f"{name} ended with status {status} and is not started again; see {name}.stderr.log in the run folder"
+            )
+            self._tell(told, "error")
         else:
             self._tell(f"{name} died (process {event.process.pid}); it is started again", "warning")
 
