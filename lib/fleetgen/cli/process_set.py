@@ -58,8 +58,13 @@ def reload(config_file: Path) -> None:
     supervisor = _supervisor(loaded)
     if not supervisor.is_up():
         raise Unreachable(f"No set is running with {loaded.run} as paths.run: start it with `fleetgen up`.")
+    offset = _recorded_offset(loaded)
+    in_force = "".join(path.read_text() for path in _conf_places(loaded) if path.exists())
+    for program in programs(loaded, offset):
+        if f"--address {loaded.config.metrics.address} --port {program.port} " not in in_force:
+            _check_port(loaded.config.metrics.address, program)
     make_folder(loaded.layout.logs)
-    _write_conf(loaded, render(loaded, _recorded_offset(loaded)))
+    _write_conf(loaded, render(loaded, offset))
     keep_as_last_good(loaded)
     restarted = supervisor.apply_changes()
     click.echo(f"Restarted: {', '.join(restarted)}." if restarted else "Nothing to restart.")

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from fleetgen.config.model import SOCKET_PATH_BYTES, Config, folder
 from fleetgen.errors import ConfigurationError
 from fleetgen.storage.layout import Layout
+
+Mark = tuple[int, int, int]
+"""What tells one state of a file from another: when it was changed, which file it is, its size."""
 
 _GREATEST_BYTES = 1 << 20
 _SHOWN_LENGTH = 80
@@ -30,6 +33,10 @@ class LoadedConfig:
 
     file: Path
     config: Config
+    text: str = field(repr=False)
+    """What was found valid."""
+    mark: Mark | None = field(compare=False, repr=False)
+    """The file's mark before it was read."""
     fixed_data: Path | None = None
     """The data directory that a running process keeps, whatever the file says meanwhile."""
     fixed_run: Path | None = None
@@ -75,9 +82,20 @@ class LoadedConfig:
 def load(path: Path) -> LoadedConfig:
     """Read and validate a configuration file; raise ConfigurationError with all faults."""
     file = in_full(path)
-    loaded = LoadedConfig(file, parse(read_text(file), file))
+    mark = mark_of(file)
+    text = read_text(file)
+    loaded = LoadedConfig(file, parse(text, file), text, mark)
     _check_paths(loaded)
     return loaded
+
+
+def mark_of(file: Path) -> Mark | None:
+    """Return the file's mark, or None if there is no such file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def in_full(path: Path) -> Path:
