@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from fleetgen.cadence.clock import LogicalClock
-from fleetgen.cadence.schedule import next_interval
+from fleetgen.cadence.schedule import floor, next_interval
 from fleetgen.config.model import Config
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SECOND, Stream, iso
@@ -43,6 +43,7 @@ class Backfill:
 
     def __init__(self, layout: Layout, config: Config, span: Span, now: int) -> None:
         self.dataset = Dataset(layout)
+        self._config = config
         self._span = span
         self._now = now
         self._clock = LogicalClock(now)
@@ -94,8 +95,17 @@ class Backfill:
         for moment in (start, until):
             if moment is not None and moment > self._now:
                 raise UsageError(f"{iso(moment)} lies in the future: history ends now at the latest.")
+        if start is not None and self._span.batches is not None:
+            step = self._config.settings(0).driver_interval_seconds * SECOND
+            end = floor(start, step) + (self._span.batches - 1) * step
+            if end > self._now:
+                raise UsageError("So many batches reach into the future: history ends now at the latest.")
         if start is not None and until is not None and until < start:
             raise UsageError(f"--until {iso(until)} lies before --from {iso(start)}.")
+
+    def stands_at(self) -> int:
+        """Return the instant at which the dataset's events end."""
+        return self.dataset.manifest().head(Stream.EVENTS).stands_at
 
     def batches_up_to(self, end: int) -> int:
         """Return about how many batches are missing up to an instant, for a progress bar."""
@@ -161,9 +171,7 @@ class Backfill:
         stands_at = manifest.head(Stream.EVENTS).stands_at
         if self._span.start is not None and grid.origin is not None:
             stands_at = grid.origin.start
-        for _ in range(count):
-            stands_at = next_interval(stands_at, grid).end
-        return stands_at
+        return next_interval(stands_at, grid).end + (count - 1) * grid.step
 
     def _planned(self, manifest: Manifest, end: int) -> Iterator[BatchInputs]:
         """Yield the inputs of every batch that is due by an instant, in the order of their dues."""
@@ -172,7 +180,8 @@ class Backfill:
         stands_at = {stream: manifest.head(stream).stands_at for stream in Stream}
         numbers = {stream: manifest.head(stream).next_batch for stream in Stream}
         companies = manifest.head(Stream.COMPANIES).next_company
-        registered = deque([(0, self.dataset.companies_in_reach(manifest, stands_at[Stream.EVENTS]))])
+        recorded_until = stands_at[Stream.COMPANIES]
+        registered = deque([(recorded_until, companies)])
         while True:
             due = {stream: next_interval(stands_at[stream], grids[stream]) for stream in Stream}
             stream = min(Stream, key=lambda each: (due[each].end, each))
@@ -183,6 +192,8 @@ class Backfill:
                 companies += segments[-1].settings.companies_per_batch
                 registered.append((interval.end, companies))
                 count = companies
+            elif interval.start < recorded_until:
+                count = self.dataset.companies_in_reach(manifest, interval.start)
             else:
                 while len(registered) > 1 and registered[1][0] <= interval.start:
                     registered.popleft()

@@ -199,7 +199,7 @@ def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool
     layout = dataset.layout
     inputs, _ = remake(dataset, manifest, stream, entry)
     with FileLock(layout.writer_lock(stream)).held():
-        staged = stage(layout.staging / f"repair-{stream}", inputs)
+        staged = stage(layout.staging / f"{stream}-repair", inputs)
         if staged.meta["sha256"] != entry.sha256:
             shutil.rmtree(staged.folder)
             return False

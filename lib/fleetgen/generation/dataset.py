@@ -15,7 +15,7 @@ from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream
 from fleetgen.errors import DamagedManifest, ManifestError
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
-from fleetgen.generation.rebuilding import rebuild, rewrite_ledger
+from fleetgen.generation.rebuilding import complete_ledger, rebuild
 from fleetgen.storage.files import make_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
@@ -147,7 +147,7 @@ class Dataset:
         head = manifest.head(stream)
         start = self._origin(manifest, self.segments(manifest)[0])[stream].start
         if head.stands_at > (last.interval.end if last else start):
-            rewrite_ledger(self.layout, stream, start, head.stands_at)
+            complete_ledger(self.layout, stream, start, head.stands_at)
 
     def _lacks_ledger(self, manifest: Manifest, stream: Stream) -> bool:
         return manifest.head(stream).next_batch > 0 and not self.ledgers[stream].path.exists()

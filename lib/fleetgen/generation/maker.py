@@ -110,6 +110,7 @@ class StreamMaker:
         with self.writing(), self._locked() as transaction:
             manifest = finish_cleaning(self.dataset.layout, transaction)
             bronze.discard_staged(self.dataset.layout, self.stream)
+            recording.discard_unfinished(self.dataset.layout, self.stream)
             manifest, adopted = self.dataset.settle(manifest, self.stream)
             transaction.save(manifest)
             self._settled = True

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from fleetgen.cadence.schedule import origin_starts
 from fleetgen.config.segments import SegmentRecord, read_segment
-from fleetgen.domain.records import SECOND, Interval, Stream, instant, iso
+from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, instant, iso
 from fleetgen.errors import ManifestError
 from fleetgen.generation import recording
 from fleetgen.storage.bronze import read_meta
@@ -67,27 +67,25 @@ def _entry(record: SegmentRecord) -> SegmentEntry:
 
 
 def _head(layout: Layout, stream: Stream, start: int) -> Head:
-    ledger = Ledger(layout.ledger(stream))
-    ledger.repair()
-    if ledger.last() is None:
-        rewrite_ledger(layout, stream, start, start)
+    complete_ledger(layout, stream, start, start)
     head = Head(stands_at=start)
-    for entry in ledger.entries():
+    for entry in Ledger(layout.ledger(stream)).entries():
         head = recording.head_after(head, stream, entry, published_at=None, late=False)
-    while (found := recording.unrecorded_batch(layout, stream, head)) is not None:
-        ledger.append(found)
-        head = recording.head_after(head, stream, found, published_at=None, late=False)
     return head
 
 
-def rewrite_ledger(layout: Layout, stream: Stream, start: int, stands_at: int) -> None:
-    """Write a stream's ledger anew from the folders; what no batch covers, up to ``stands_at``, becomes a gap."""
+def complete_ledger(layout: Layout, stream: Stream, start: int, stands_at: int) -> None:
+    """Add to a stream's ledger the lines that it lost, from the folders that lie behind its last whole line.
+
+    What no batch covers, up to ``stands_at``, becomes a gap. A ledger without lines begins at ``start``.
+    """
     ledger = Ledger(layout.ledger(stream))
-    ledger.path.unlink(missing_ok=True)
-    reached, companies = start, 0
+    ledger.repair()
+    last = ledger.last()
+    reached, companies = (last.interval.end, last.company_count) if last else (start, 0)
     entry: BatchEntry | None = None
     for name in _folders(layout, stream):
-        meta = read_meta(layout, stream, name)
+        meta = read_meta(layout, stream, name) if name >= batch_id(reached) else None
         if meta is None:
             continue
         entry = recording.ledger_entry(meta)
@@ -96,11 +94,11 @@ def rewrite_ledger(layout: Layout, stream: Stream, start: int, stands_at: int) -
         ledger.append(entry)
         reached = entry.interval.end
         companies = entry.company_count if stream is Stream.COMPANIES else companies
-    if entry is not None and stands_at > reached:
-        ledger.append(_gap(Interval(reached, stands_at), entry, companies))
+    if stands_at > reached and (neighbour := entry or last) is not None:
+        ledger.append(_gap(Interval(reached, stands_at), neighbour, companies))
 
 
-def _gap(span: Interval, neighbour: BatchEntry, companies: int) -> GapEntry:
+def _gap(span: Interval, neighbour: BatchEntry | GapEntry, companies: int) -> GapEntry:
     length = neighbour.interval.end - neighbour.interval.start
     return GapEntry(
         start=iso(span.start),
