@@ -206,7 +206,7 @@ def test_a_newer_manifest_is_refused_and_stays_as_it_is(folder: Path) -> None:
         values = json.loads(layout.manifest.read_bytes()) | {"schema_version": MANIFEST_VERSION + 1, "new": True}
         layout.manifest.write_text(json.dumps(values))
         content = layout.manifest.read_bytes()
-        for command in (["verify"], ["status"], ["pause"], ["clean", "--yes"], ["backfill"], ["run", "company"]):
+        for command in (["verify"], ["status"], ["pause"], ["clean", "--yes"], ["backfill"]):
             status, said = call(simulation, *command)
             assert (status, said.count("fleetgen: ")) == (78, 1), (command, said)
             assert f"schema version {MANIFEST_VERSION + 1}" in said

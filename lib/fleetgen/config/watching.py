@@ -9,7 +9,7 @@ from pathlib import Path
 from fleetgen.config.loading import LAST_GOOD, LoadedConfig, in_full, load, mark_of, parse, read_text
 from fleetgen.domain.records import SECOND
 from fleetgen.errors import ConfigurationError
-from fleetgen.storage.files import replace_file
+from fleetgen.storage.files import make_folder, replace_file
 
 PATIENCE = 3 * SECOND // 10
 """Microseconds for which an edit may be invalid before it counts as such: editors write in steps."""
@@ -63,6 +63,7 @@ def keep_as_last_good(loaded: LoadedConfig, kept: Path | None = None) -> None:
     text = loaded.text.encode()
     kept = kept or loaded.last_good
     if not kept.exists() or kept.read_bytes() != text:
+        make_folder(kept.parent, mode=0o700)
         replace_file(kept, text)
 
 
