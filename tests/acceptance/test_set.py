@@ -148,7 +148,8 @@ def test_the_other_mode_is_in_force_after_one_edited_line_and_a_restart() -> Non
         wait_for(lambda: len(running.manifest()["segments"]) == 2, 10, "The second segment")
         assert "starts in production mode" in running.output
         assert "Starting driver generator in production mode" in running.output
-        assert 'fleetgen_mode_active{mode="production"} 1.0' in running.metrics("driver")
+        active = 'fleetgen_mode_active{mode="production"} 1.0'
+        wait_for(lambda: active in running.metrics("driver"), 5, "The driver's entry into it")
 
 
 def test_pause_and_resume_take_effect_within_two_seconds() -> None:

@@ -13,9 +13,9 @@ from rich.progress import Progress
 
 from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.schedule import floor
-from fleetgen.cli.output import with_config
+from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.config.durations import Duration
-from fleetgen.config.loading import LoadedConfig, load
+from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.batches import Batch
 from fleetgen.domain.records import SECOND, Interval, Settings, Stream
 from fleetgen.domain.schemas import SCHEMA_FORMS, schema_text
@@ -55,7 +55,7 @@ def generate(
     config_file: Path,
 ) -> None:
     """Make one batch by hand, beside the dataset: schedule and numbers stay untouched."""
-    loaded = load(config_file)
+    loaded = load_in_use(config_file)
     settings = _settings(loaded, seed)
     span = _interval(settings, Stream(stream), now, interval)
     if stream == Stream.COMPANIES:
@@ -139,7 +139,7 @@ def _write(batch: Batch, target: BinaryIO, truth: BinaryIO | None = None) -> int
 @with_config
 def replay(stream: str, batch_id: str, clean: bool, config_file: Path) -> None:
     """Make a published batch again and print it, byte for byte."""
-    dataset = Dataset(load(config_file).layout)
+    dataset = Dataset(load_in_use(config_file).layout)
     manifest = checking.require_dataset(dataset)
     entry = checking.find_entry(dataset, Stream(stream), batch_id)
     _, batch = checking.remake(dataset, manifest, Stream(stream), entry)
@@ -155,7 +155,7 @@ def replay(stream: str, batch_id: str, clean: bool, config_file: Path) -> None:
 @with_config
 def verify(check_all: bool, repair: bool, as_json: bool, config_file: Path) -> None:
     """Make batches again from manifest and ledger, and compare them with what is on disk. Exit status 1 on a difference."""
-    dataset = Dataset(load(config_file).layout)
+    dataset = Dataset(load_in_use(config_file).layout)
     manifest = checking.require_dataset(dataset)
     newest = None if check_all else _NEWEST
     total = sum(min(manifest.head(stream).next_batch, newest or sys.maxsize) for stream in Stream)

@@ -1,5 +1,7 @@
 """Owns `fleetgen backfill`: history at full speed, without a supervisor."""
 
+import multiprocessing
+import os
 import signal
 import sys
 from pathlib import Path
@@ -45,7 +47,7 @@ def backfill(start: str | None, until: str | None, batches: int | None, jobs: in
             for _ in history.fill(end, jobs, _start_worker):
                 made += 1
                 bar.update(task, completed=made)
-    click.echo(f"{made} batches made: the dataset in {loaded.layout.data} now ends at {iso(end)}.")
+    click.echo(f"{made} batches made: the dataset in {loaded.layout.data} now ends at {iso(history.stands_at())}.")
 
 
 def _instant(option: str, text: str | None) -> int | None:
@@ -66,3 +68,6 @@ def _start_worker() -> None:
     """Let a worker die with the command, and leave Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(1)  # the command was killed before this worker could ask to die with it

@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from fleetgen.cadence.clock import SystemClock
-from fleetgen.cli.output import with_config
-from fleetgen.config.loading import load
+from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.errors import UsageError
 from fleetgen.generation.cleaning import clean as clean_dataset
 from fleetgen.generation.dataset import Dataset
@@ -47,7 +46,7 @@ def resume(config_file: Path) -> None:
 @with_config
 def clean(yes: bool, config_file: Path) -> None:
     """Delete the whole dataset; logs stay. A running set must be paused first."""
-    loaded = load(config_file)
+    loaded = load_in_use(config_file)
     if not yes:
         raise UsageError(f"This deletes all data in {loaded.layout.data}. To go on, say `fleetgen clean --yes`.")
     cleaned = clean_dataset(loaded.layout)
@@ -60,4 +59,4 @@ def clean(yes: bool, config_file: Path) -> None:
 
 
 def _store(config_file: Path) -> ManifestStore:
-    return Dataset(load(config_file).layout).store
+    return Dataset(load_in_use(config_file).layout).store

@@ -9,6 +9,9 @@ from typing import Any, NoReturn
 
 import click
 
+from fleetgen.config.loading import LoadedConfig, in_full
+from fleetgen.config.model import Paths, folder
+from fleetgen.config.watching import load_or_last_good
 from fleetgen.errors import FleetgenError
 from fleetgen.storage.files import is_disk_fault
 
@@ -30,6 +33,14 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
 def _default_config() -> Path:
     named = os.environ.get("FLEETGEN_CONFIG")
     return Path(named) if named else DEFAULT_CONFIG
+
+
+def load_in_use(config_file: Path) -> LoadedConfig:
+    """Return the configuration; while it is invalid, the last good one, with a warning: a running set uses that."""
+    loaded, fault = load_or_last_good(config_file, folder(in_full(config_file), Paths().run))
+    if fault is not None:
+        click.echo(click.style("fleetgen: ", fg="yellow") + f"the last valid configuration is used. {fault}", err=True)
+    return loaded
 
 
 def guarded(main: Callable[..., Any]) -> Callable[..., Any]:

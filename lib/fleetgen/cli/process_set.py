@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fleetgen.cli.output import DEFAULT_CONFIG, with_config
+from fleetgen.cli.output import DEFAULT_CONFIG, load_in_use, with_config
 from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.watching import keep_as_last_good
 from fleetgen.domain.records import Stream, iso
@@ -22,7 +22,7 @@ from fleetgen.errors import ConfigurationError, HeldByAnother, Unreachable
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.files import make_folder, replace_file
 from fleetgen.supervision.client import ProcessState, Supervisor
-from fleetgen.supervision.programs import CONF_FILE, Program, programs, render
+from fleetgen.supervision.programs import CONF_FILE, Program, programs, render, socket_of
 
 _DOWN_TIMEOUT_SECONDS = 60
 
@@ -55,11 +55,16 @@ def reload(config_file: Path) -> None:
     Everything else needs no reload: the processes notice an edit by themselves.
     """
     loaded = load(config_file)
-    supervisor = Supervisor(loaded.socket)
+    supervisor = _supervisor(loaded)
     if not supervisor.is_up():
         raise Unreachable(f"No set is running with {loaded.run} as paths.run: start it with `fleetgen up`.")
+    offset = _recorded_offset(loaded)
+    in_force = "".join(path.read_text() for path in _conf_places(loaded) if path.exists())
+    for program in programs(loaded, offset):
+        if f"--address {loaded.config.metrics.address} --port {program.port} " not in in_force:
+            _check_port(loaded.config.metrics.address, program)
     make_folder(loaded.layout.logs)
-    _write_conf(loaded, render(loaded, int(loaded.port_offset.read_text())))
+    _write_conf(loaded, render(loaded, offset))
     keep_as_last_good(loaded)
     restarted = supervisor.apply_changes()
     click.echo(f"Restarted: {', '.join(restarted)}." if restarted else "Nothing to restart.")
@@ -69,8 +74,8 @@ def reload(config_file: Path) -> None:
 @with_config
 def down(config_file: Path) -> None:
     """Stop the set and wait until it has ended."""
-    loaded = load(config_file)
-    supervisor = Supervisor(loaded.socket)
+    loaded = load_in_use(config_file)
+    supervisor = _supervisor(loaded)
     if not supervisor.is_up():
         click.echo("The set is not running.")
         return
@@ -89,8 +94,8 @@ def down(config_file: Path) -> None:
 @with_config
 def status(as_json: bool, config_file: Path) -> None:
     """Show the processes and where each stream stands. Exit status 69 if the set is not running."""
-    loaded = load(config_file)
-    supervisor = Supervisor(loaded.socket)
+    loaded = load_in_use(config_file)
+    supervisor = _supervisor(loaded)
     running = supervisor.is_up()
     facts = _facts(loaded, running, supervisor.processes() if running else [])
     if as_json:
@@ -106,16 +111,23 @@ def status(as_json: bool, config_file: Path) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ctl(config_file: Path, arguments: tuple[str, ...]) -> None:
     """Call supervisorctl with the right file, such as `fleetgen ctl stop driver`."""
-    loaded = load(config_file)
+    loaded = load_in_use(config_file)
     conf = next((path for path in _conf_places(loaded) if path.exists()), None)
-    if conf is None or not Supervisor(loaded.socket).is_up():
+    if conf is None or not _supervisor(loaded).is_up():
         raise Unreachable("The set is not running: start it with `fleetgen up`.")
     command = [sys.executable, "-m", "supervisor.supervisorctl", "--configuration", str(conf), *arguments]
     os.execv(sys.executable, command)
 
 
+def _supervisor(loaded: LoadedConfig) -> Supervisor:
+    """Return the set's supervisord: the one that the configuration names, or the one that was last started by it."""
+    started = (Supervisor(path) for conf in _conf_places(loaded) if (path := socket_of(conf)) is not None)
+    named = Supervisor(loaded.socket)
+    return next((each for each in (named, *started) if each.is_up()), named)
+
+
 def _refuse_second(loaded: LoadedConfig) -> None:
-    supervisor = Supervisor(loaded.socket)
+    supervisor = _supervisor(loaded)
     if supervisor.is_up():
         raise HeldByAnother(
             f"The set is already running (supervisord is process {supervisor.pid()}). See it with `fleetgen status`, "
@@ -145,6 +157,14 @@ def _resolved(address: str, port: int) -> tuple[Any, Any, int, str, Any]:
         raise ConfigurationError(
             f'metrics.address = "{address}" is no address of this machine: set it to one, such as "127.0.0.1".'
         ) from fault
+
+
+def _recorded_offset(loaded: LoadedConfig) -> int:
+    """Return what `up` added to every port."""
+    try:
+        return int(loaded.port_offset.read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def _conf_places(loaded: LoadedConfig) -> tuple[Path, Path]:

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,13 +15,23 @@ from fleetgen.config.watching import load_or_last_good
 @click.argument("process", type=click.Choice(["company", "driver"]))
 @click.option("--address", help="Address to serve metrics on; default: the configuration's.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to serve metrics on; default: the configuration's.")
-@click.option(
-    "--last-good", type=click.Path(path_type=Path), help="Configuration to use while the one named is invalid."
-)
+@click.option("--data", type=click.Path(path_type=Path), help="Data directory; default: the configuration's.")
+@click.option("--run", "run_folder", type=click.Path(path_type=Path), help="Run folder; default: the configuration's.")
 @with_config
-def run(process: str, address: str | None, port: int | None, last_good: Path | None, config_file: Path) -> None:
-    """Run one process in the foreground; this is what supervisord starts."""
+def run(
+    process: str,
+    address: str | None,
+    port: int | None,
+    data: Path | None,
+    run_folder: Path | None,
+    config_file: Path,
+) -> None:
+    """Run one process in the foreground; this is what supervisord starts.
+
+    While the configuration is invalid, the last valid one in the run folder named by --run is used.
+    """
     # structlog draws in rich wherever it is installed, for tracebacks on a terminal that no process prints: 6 MB.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-    loaded, fault = load_or_last_good(config_file, last_good)
+    loaded, fault = load_or_last_good(config_file, run_folder)
+    loaded = replace(loaded, fixed_data=data, fixed_run=run_folder)
     importlib.import_module(f"fleetgen.processes.{process}").main(loaded, address, port, fault)

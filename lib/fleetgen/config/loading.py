@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from fleetgen.config.model import SOCKET_PATH_BYTES, Config, folder
 from fleetgen.errors import ConfigurationError
 from fleetgen.storage.layout import Layout
 
+Mark = tuple[int, int, int]
+"""What tells one state of a file from another: when it was changed, which file it is, its size."""
+
 _GREATEST_BYTES = 1 << 20
 _SHOWN_LENGTH = 80
 _PLAIN = {
@@ -20,20 +23,32 @@ _PLAIN = {
 }
 
 
+LAST_GOOD = "last-good.toml"
+"""Name of the copy of the last valid configuration, in the run folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
     """A valid configuration, the file it came from, and the folders it names."""
 
     file: Path
     config: Config
+    text: str = field(repr=False)
+    """What was found valid."""
+    mark: Mark | None = field(compare=False, repr=False)
+    """The file's mark before it was read."""
+    fixed_data: Path | None = None
+    """The data directory that a running process keeps, whatever the file says meanwhile."""
+    fixed_run: Path | None = None
+    """The run folder that it keeps."""
 
     @property
     def layout(self) -> Layout:
-        return Layout(folder(self.file, self.config.paths.data))
+        return Layout(self.fixed_data or folder(self.file, self.config.paths.data))
 
     @property
     def run(self) -> Path:
-        return folder(self.file, self.config.paths.run)
+        return self.fixed_run or folder(self.file, self.config.paths.run)
 
     @property
     def socket(self) -> Path:
@@ -48,7 +63,7 @@ class LoadedConfig:
     @property
     def last_good(self) -> Path:
         """The copy of the last valid configuration."""
-        return self.run / "last-good.toml"
+        return self.run / LAST_GOOD
 
     @property
     def port_offset(self) -> Path:
@@ -67,9 +82,20 @@ class LoadedConfig:
 def load(path: Path) -> LoadedConfig:
     """Read and validate a configuration file; raise ConfigurationError with all faults."""
     file = in_full(path)
-    loaded = LoadedConfig(file, parse(read_text(file), file))
+    mark = mark_of(file)
+    text = read_text(file)
+    loaded = LoadedConfig(file, parse(text, file), text, mark)
     _check_paths(loaded)
     return loaded
+
+
+def mark_of(file: Path) -> Mark | None:
+    """Return the file's mark, or None if there is no such file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def in_full(path: Path) -> Path:

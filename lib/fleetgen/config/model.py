@@ -13,10 +13,8 @@ from fleetgen.config.durations import Duration
 from fleetgen.domain.records import (
     EVENT_TYPES,
     GEOGRAPHIES,
-    ISSUE_TYPES,
     EventType,
     Geography,
-    IssueType,
     Quality,
     Settings,
 )
@@ -30,14 +28,6 @@ _DAY = 86_400
 _HOUR = 3_600
 _GEOGRAPHY_WEIGHTS: dict[Geography, float] = {"US": 1.0}
 _EVENT_TYPE_WEIGHTS: dict[EventType, float] = {"start driving": 0.40, "stopped driving": 0.35, "delivered": 0.25}
-_ISSUE_WEIGHTS: dict[IssueType, float] = {
-    "missing_field": 0.30,
-    "null_value": 0.30,
-    "malformed_timestamp": 0.20,
-    "invalid_enum": 0.10,
-    "duplicate": 0.05,
-    "boundary_violation": 0.05,
-}
 _GREATEST_SEED = 2**63 - 1
 
 
@@ -188,6 +178,28 @@ class Metrics(_Table):
         return self
 
 
+class QualityWeights(_Table):
+    """Relative weights of the issue types; 0 switches one off."""
+
+    missing_field: Weight = 0.30
+    """A required field is left out."""
+    null_value: Weight = 0.30
+    """A required field is null."""
+    malformed_timestamp: Weight = 0.20
+    """A timestamp that is none, or has no zone."""
+    invalid_enum: Weight = 0.10
+    """An unknown event type or geography."""
+    duplicate: Weight = 0.05
+    """The line becomes a copy of an earlier one."""
+    boundary_violation: Weight = 0.05
+    """A timestamp outside the batch's interval."""
+
+    @model_validator(mode="after")
+    def _some(self) -> "QualityWeights":
+        _some_weight(self.model_dump())
+        return self
+
+
 class QualityTable(_Table):
     """Issues that are injected on purpose, with their truth recorded."""
 
@@ -197,16 +209,14 @@ class QualityTable(_Table):
     """Share of the drawn events that get exactly one issue."""
     company_error_rate: Probability = 0.15
     """Share of the drawn companies that get exactly one issue."""
-    weights: Annotated[dict[IssueType, Weight], AfterValidator(_some_weight), _weights(ISSUE_TYPES)] = Field(
-        default_factory=lambda: dict(_ISSUE_WEIGHTS)
-    )
-    """Relative weights of the issue types; 0 switches one off."""
+    weights: Annotated[QualityWeights, _allowed("a table")] = QualityWeights()
+    """Relative weights of the issue types."""
 
     def value(self) -> Quality | None:
         """Return what decides the bytes."""
         if not self.enabled:
             return None
-        return Quality(self.event_error_rate, self.company_error_rate, _in_order(self.weights, ISSUE_TYPES))
+        return Quality(self.event_error_rate, self.company_error_rate, self.weights.model_dump())
 
 
 class Supervisor(_Table):

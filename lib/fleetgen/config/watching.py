@@ -6,15 +6,13 @@ What a valid edit changes is left to `generation` and `processes`.
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetgen.config.loading import LoadedConfig, load, parse, read_text
+from fleetgen.config.loading import LAST_GOOD, LoadedConfig, in_full, load, mark_of, parse, read_text
 from fleetgen.domain.records import SECOND
 from fleetgen.errors import ConfigurationError
-from fleetgen.storage.files import replace_file
+from fleetgen.storage.files import make_folder, replace_file
 
 PATIENCE = 3 * SECOND // 10
 """Microseconds for which an edit may be invalid before it counts as such: editors write in steps."""
-
-Mark = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +26,14 @@ class Edit:
 class ConfigWatch:
     """Looks at one configuration file; costs one `stat` a look while nothing changes."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, since: LoadedConfig | None = None) -> None:
         self._file = file
-        self._seen = _mark(file)
+        self._seen = since.mark if since else mark_of(file)
         self._invalid_since: int | None = None
 
     def look(self, at: int) -> Edit | None:
         """Return an edit that was completed since the last look, once; ``at`` is the present instant."""
-        mark = _mark(self._file)
+        mark = mark_of(self._file)
         if mark == self._seen and self._invalid_since is None:
             return None
         if mark != self._seen:
@@ -60,30 +58,26 @@ class ConfigWatch:
         return Edit(None, fault)
 
 
-def _mark(file: Path) -> Mark | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
-
-
-def keep_as_last_good(loaded: LoadedConfig) -> None:
-    """Keep a valid configuration for processes that start while the file is invalid."""
-    text = read_text(loaded.file).encode()
-    kept = loaded.last_good
+def keep_as_last_good(loaded: LoadedConfig, kept: Path | None = None) -> None:
+    """Keep what was found valid, whatever the file has become, for processes that start while it is invalid."""
+    text = loaded.text.encode()
+    kept = kept or loaded.last_good
     if not kept.exists() or kept.read_bytes() != text:
+        make_folder(kept.parent, mode=0o700)
         replace_file(kept, text)
 
 
-def load_or_last_good(file: Path, last_good: Path | None) -> tuple[LoadedConfig, str | None]:
-    """Return the configuration and None, or the last good one and the fault of the present one.
+def load_or_last_good(file: Path, run: Path | None) -> tuple[LoadedConfig, str | None]:
+    """Return the configuration and None, or the last good one in the run folder and the fault of the present one.
 
     Raises ConfigurationError if neither is to be had.
     """
+    mark = mark_of(file)
     try:
         return load(file), None
     except ConfigurationError as fault:
+        last_good = None if run is None else run / LAST_GOOD
         if last_good is None or not last_good.exists():
             raise
-        return LoadedConfig(file.expanduser().absolute(), parse(read_text(last_good), last_good)), str(fault)
+        text = read_text(last_good)
+        return LoadedConfig(in_full(file), parse(text, last_good), text, mark), str(fault)

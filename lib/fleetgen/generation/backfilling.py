@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from fleetgen.cadence.clock import LogicalClock
-from fleetgen.cadence.schedule import next_interval
+from fleetgen.cadence.schedule import floor, next_interval
 from fleetgen.config.model import Config
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SECOND, Stream, iso
-from fleetgen.errors import FleetgenError, UsageError
+from fleetgen.errors import DatasetChanged, FleetgenError, UsageError
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
 from fleetgen.generation.staging import Staged, stage
@@ -43,6 +43,7 @@ class Backfill:
 
     def __init__(self, layout: Layout, config: Config, span: Span, now: int) -> None:
         self.dataset = Dataset(layout)
+        self._config = config
         self._span = span
         self._now = now
         self._clock = LogicalClock(now)
@@ -55,6 +56,7 @@ class Backfill:
             self._stack.callback(maker.release)
         for maker in self._makers.values():
             maker.recover()
+            self._stack.enter_context(maker.writing())
         return self
 
     def __exit__(
@@ -73,6 +75,7 @@ class Backfill:
 
     def begin(self) -> int:
         """Begin an empty dataset, or find where the present one ends; return the instant to fill up to."""
+        self._refuse_the_future()
         manifest = self.dataset.read()
         if manifest is not None and manifest.desired.paused:
             raise UsageError("The dataset is paused: resume it first with `fleetgen resume`.")
@@ -86,6 +89,23 @@ class Backfill:
             self._clock.moment = max(manifest.head(stream).stands_at for stream in Stream)
             manifest = self._makers[Stream.EVENTS].follow_config()
         return self._end(manifest)
+
+    def _refuse_the_future(self) -> None:
+        start, until = self._span.start, self._span.until
+        for moment in (start, until):
+            if moment is not None and moment > self._now:
+                raise UsageError(f"{iso(moment)} lies in the future: history ends now at the latest.")
+        if start is not None and self._span.batches is not None:
+            step = self._config.settings(0).driver_interval_seconds * SECOND
+            end = floor(start, step) + (self._span.batches - 1) * step
+            if end > self._now:
+                raise UsageError("So many batches reach into the future: history ends now at the latest.")
+        if start is not None and until is not None and until < start:
+            raise UsageError(f"--until {iso(until)} lies before --from {iso(start)}.")
+
+    def stands_at(self) -> int:
+        """Return the instant at which the dataset's events end."""
+        return self.dataset.manifest().head(Stream.EVENTS).stands_at
 
     def batches_up_to(self, end: int) -> int:
         """Return about how many batches are missing up to an instant, for a progress bar."""
@@ -122,7 +142,12 @@ class Backfill:
 
     def _commit(self, staged: Staged) -> Staged:
         self._clock.moment = staged.inputs.interval.end
-        self._makers[staged.inputs.stream].commit(staged, started_at=self._clock.moment, late=False)
+        try:
+            self._makers[staged.inputs.stream].commit(staged, started_at=self._clock.moment, late=False)
+        except DatasetChanged as fault:
+            raise FleetgenError(
+                "The dataset was paused meanwhile; what was made is kept. Resume, then call again to go on."
+            ) from fault
         return staged
 
     def _begin_empty(self) -> Manifest:
@@ -146,9 +171,7 @@ class Backfill:
         stands_at = manifest.head(Stream.EVENTS).stands_at
         if self._span.start is not None and grid.origin is not None:
             stands_at = grid.origin.start
-        for _ in range(count):
-            stands_at = next_interval(stands_at, grid).end
-        return stands_at
+        return next_interval(stands_at, grid).end + (count - 1) * grid.step
 
     def _planned(self, manifest: Manifest, end: int) -> Iterator[BatchInputs]:
         """Yield the inputs of every batch that is due by an instant, in the order of their dues."""
@@ -157,7 +180,8 @@ class Backfill:
         stands_at = {stream: manifest.head(stream).stands_at for stream in Stream}
         numbers = {stream: manifest.head(stream).next_batch for stream in Stream}
         companies = manifest.head(Stream.COMPANIES).next_company
-        registered = deque([(0, self.dataset.companies_in_reach(stands_at[Stream.EVENTS]))])
+        recorded_until = stands_at[Stream.COMPANIES]
+        registered = deque([(recorded_until, companies)])
         while True:
             due = {stream: next_interval(stands_at[stream], grids[stream]) for stream in Stream}
             stream = min(Stream, key=lambda each: (due[each].end, each))
@@ -168,6 +192,8 @@ class Backfill:
                 companies += segments[-1].settings.companies_per_batch
                 registered.append((interval.end, companies))
                 count = companies
+            elif interval.start < recorded_until:
+                count = self.dataset.companies_in_reach(manifest, interval.start)
             else:
                 while len(registered) > 1 and registered[1][0] <= interval.start:
                     registered.popleft()

@@ -15,7 +15,7 @@ from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream
 from fleetgen.errors import DamagedManifest, ManifestError
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
-from fleetgen.generation.rebuilding import rebuild
+from fleetgen.generation.rebuilding import complete_ledger, rebuild
 from fleetgen.storage.files import make_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
@@ -38,7 +38,7 @@ class Dataset:
     def read(self) -> Manifest | None:
         """Return the manifest, made anew if it is lost or damaged; None where there is no dataset."""
         with suppress(DamagedManifest):
-            if (manifest := self.store.read()) is not None or not self.layout.segments.is_dir():
+            if (manifest := self.store.read()) is not None or not self._has_traces():
                 return manifest
         with self.store.locked() as transaction:
             return transaction.manifest
@@ -69,8 +69,16 @@ class Dataset:
         """Return the interval that follows for a stream."""
         return next_interval(manifest.head(stream).stands_at, self.grid(manifest, stream))
 
-    def companies_in_reach(self, moment: int) -> int:
+    def _has_traces(self) -> bool:
+        """Whether other files than the manifest tell of a dataset."""
+        places = (self.layout.segments, *(ledger.path for ledger in self.ledgers.values()), self.layout.raw)
+        return any(place.exists() for place in places)
+
+    def companies_in_reach(self, manifest: Manifest, moment: int) -> int:
         """Return how many companies were registered in intervals that ended by this instant."""
+        if self._lacks_ledger(manifest, Stream.COMPANIES):
+            with self.store.locked() as transaction:
+                self.restore_ledger(transaction.manifest, Stream.COMPANIES)
         entry = self.ledgers[Stream.COMPANIES].ended_by(moment)
         return entry.company_count if entry else 0
 
@@ -114,6 +122,8 @@ class Dataset:
         """
         ledger = self.ledgers[stream]
         ledger.repair()
+        if manifest.origin is not None:
+            self.restore_ledger(manifest, stream)
         adopted: list[BatchEntry] = []
         last = ledger.last()
         if last is not None and last.interval.end > manifest.head(stream).stands_at:
@@ -130,6 +140,17 @@ class Dataset:
         manifest = rebuild(self.layout, system_now())
         self.rebuilds += manifest is not None
         return manifest
+
+    def restore_ledger(self, manifest: Manifest, stream: Stream) -> None:
+        """Write a ledger that was lost, or lost lines, anew from the folders; needs the manifest's lock."""
+        last = self.ledgers[stream].last()
+        head = manifest.head(stream)
+        start = self._origin(manifest, self.segments(manifest)[0])[stream].start
+        if head.stands_at > (last.interval.end if last else start):
+            complete_ledger(self.layout, stream, start, head.stands_at)
+
+    def _lacks_ledger(self, manifest: Manifest, stream: Stream) -> bool:
+        return manifest.head(stream).next_batch > 0 and not self.ledgers[stream].path.exists()
 
     def _recorded(
         self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry, adopted: list[BatchEntry]

@@ -5,7 +5,7 @@ segment and the pause are looked at for the last time, so a batch never appears 
 """
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,15 +99,20 @@ class StreamMaker:
             ) from fault
         self._holder.sign()
 
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold off cleaning for a block."""
+        return self._writer.held(interrupted=self._interrupted)
+
     def release(self) -> None:
         """Let another process hold the stream."""
         self._holder.release()
 
     def recover(self) -> list[BatchEntry]:
         """Put right what a crash left behind; return the batches that were published but not recorded."""
-        with self._writer.held(interrupted=self._interrupted), self._locked() as transaction:
+        with self.writing(), self._locked() as transaction:
             manifest = finish_cleaning(self.dataset.layout, transaction)
             bronze.discard_staged(self.dataset.layout, self.stream)
+            recording.discard_unfinished(self.dataset.layout, self.stream)
             manifest, adopted = self.dataset.settle(manifest, self.stream)
             bronze.discard_truth(self.dataset.layout, self.stream, batch_id(manifest.head(self.stream).stands_at))
             transaction.save(manifest)
@@ -138,7 +143,7 @@ class StreamMaker:
         """Do what was decided; None where the world changed meanwhile and a new decision is needed."""
         if isinstance(decision, Wait):
             return None
-        with self._writer.held(interrupted=self._interrupted):
+        with self.writing():
             with suppress(DatasetChanged):
                 return self._leave_out(decision) if isinstance(decision, Skip) else self._make(decision)
             bronze.discard_staged(self.dataset.layout, self.stream)
@@ -195,7 +200,7 @@ class StreamMaker:
         if self.stream is Stream.COMPANIES:
             count = manifest.head(self.stream).next_company + segments[-1].settings.companies_per_batch
         else:
-            count = self.dataset.companies_in_reach(interval.start)
+            count = self.dataset.companies_in_reach(manifest, interval.start)
         return BatchInputs(self.stream, manifest.head(self.stream).next_batch, interval, segments[-1], segments, count)
 
     def _make(self, decision: Make) -> Published:
@@ -263,8 +268,10 @@ class StreamMaker:
     def _record(
         self, transaction: Transaction, entry: BatchEntry | GapEntry, published_at: int | None, late: bool
     ) -> Head:
-        self.dataset.ledgers[self.stream].append(entry)
         manifest = transaction.manifest
+        if not self.dataset.ledgers[self.stream].path.exists():
+            self.dataset.restore_ledger(manifest, self.stream)
+        self.dataset.ledgers[self.stream].append(entry)
         head = recording.head_after(manifest.head(self.stream), self.stream, entry, published_at, late)
         transaction.save(manifest.with_head(self.stream, head))
         self._settled = True

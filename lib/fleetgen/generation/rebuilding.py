@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from fleetgen.cadence.schedule import origin_starts
 from fleetgen.config.segments import SegmentRecord, read_segment
-from fleetgen.domain.records import SECOND, Interval, Stream, instant, iso
+from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, instant, iso
 from fleetgen.errors import ManifestError
 from fleetgen.generation import recording
 from fleetgen.storage.bronze import read_meta
@@ -67,38 +67,43 @@ def _entry(record: SegmentRecord) -> SegmentEntry:
 
 
 def _head(layout: Layout, stream: Stream, start: int) -> Head:
-    ledger = Ledger(layout.ledger(stream))
-    ledger.repair()
-    if ledger.last() is None:
-        _rewrite_ledger(layout, stream, ledger, start)
+    complete_ledger(layout, stream, start, start)
     head = Head(stands_at=start)
-    for entry in ledger.entries():
+    for entry in Ledger(layout.ledger(stream)).entries():
         head = recording.head_after(head, stream, entry, published_at=None, late=False)
     return head
 
 
-def _rewrite_ledger(layout: Layout, stream: Stream, ledger: Ledger, start: int) -> None:
-    """Write a lost ledger anew from the folders; what no batch covers becomes a gap."""
-    stands_at = start
-    companies = 0
+def complete_ledger(layout: Layout, stream: Stream, start: int, stands_at: int) -> None:
+    """Add to a stream's ledger the lines that it lost, from the folders that lie behind its last whole line.
+
+    What no batch covers, up to ``stands_at``, becomes a gap. A ledger without lines begins at ``start``.
+    """
+    ledger = Ledger(layout.ledger(stream))
+    ledger.repair()
+    last = ledger.last()
+    reached, companies = (last.interval.end, last.company_count) if last else (start, 0)
+    entry: BatchEntry | None = None
     for name in _folders(layout, stream):
-        meta = read_meta(layout, stream, name)
+        meta = read_meta(layout, stream, name) if name >= batch_id(reached) else None
         if meta is None:
             continue
         entry = recording.ledger_entry(meta)
-        if entry.interval.start > stands_at:
-            ledger.append(_gap(Interval(stands_at, entry.interval.start), entry, companies))
+        if entry.interval.start > reached:
+            ledger.append(_gap(Interval(reached, entry.interval.start), entry, companies))
         ledger.append(entry)
-        stands_at = entry.interval.end
+        reached = entry.interval.end
         companies = entry.company_count if stream is Stream.COMPANIES else companies
+    if stands_at > reached and (neighbour := entry or last) is not None:
+        ledger.append(_gap(Interval(reached, stands_at), neighbour, companies))
 
 
-def _gap(span: Interval, following: BatchEntry, companies: int) -> GapEntry:
-    length = following.interval.end - following.interval.start
+def _gap(span: Interval, neighbour: BatchEntry | GapEntry, companies: int) -> GapEntry:
+    length = neighbour.interval.end - neighbour.interval.start
     return GapEntry(
         start=iso(span.start),
         end=iso(span.end),
-        segment=following.segment,
+        segment=neighbour.segment,
         company_count=companies,
         reason="downtime",
         intervals=max(1, (span.end - span.start) // length),

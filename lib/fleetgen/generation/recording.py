@@ -12,7 +12,7 @@ from fleetgen import __version__
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import ISSUE_TYPES, SCHEMA_VERSION, Segment, Stream, batch_id, iso, utc
 from fleetgen.storage.bronze import Part, read_meta
-from fleetgen.storage.files import replace_file
+from fleetgen.storage.files import discard_replacements, replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry
 from fleetgen.storage.manifest import Head, Manifest
@@ -146,6 +146,17 @@ def data_files(folder: Path, stream: Stream) -> list[Path]:
 
 def _is_data(name: str, stream: Stream) -> bool:
     return name.startswith(stream.value) and name.endswith(".jsonl")
+
+
+def discard_unfinished(layout: Layout, stream: Stream) -> None:
+    """Remove what a kill left of files being replaced; under the manifest's lock and the stream's own."""
+    for path in (layout.manifest, layout.dataset_note):
+        discard_replacements(path.parent, path.name)
+    discard_replacements(layout.segments, "*.toml")
+    if stream is Stream.EVENTS:
+        discard_replacements(layout.manifests, layout.batch_manifest.name)
+    else:
+        (layout.raw / ".companies.jsonl.new").unlink(missing_ok=True)
 
 
 def write_dataset_note(layout: Layout, manifest: Manifest, segment: Segment) -> None:

@@ -25,10 +25,13 @@ class CrashRecord:
         """Microseconds to wait before working, after this many failures in a row."""
         return min(SECOND << min(self._count - 1, 10), LONGEST_WAIT) if self._count else 0
 
-    def failed(self) -> None:
-        """Note that the process ends by a failure of its own."""
-        with suppress(OSError):
+    def failed(self) -> bool:
+        """Note that the process ends by a failure of its own; return whether that could be written down."""
+        try:
             replace_file(self._path, json.dumps({"failures": self._count + 1}).encode(), durable=False)
+        except OSError:
+            return False
+        return True
 
     def worked(self) -> None:
         """Note that the process has done its work."""

@@ -10,7 +10,7 @@ from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.model import Config
 from fleetgen.config.watching import ConfigWatch, Edit, keep_as_last_good
 from fleetgen.domain.records import SECOND, Stream
-from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother, Interrupted
+from fleetgen.errors import CannotCreate, ConfigurationError, FleetgenError, HeldByAnother, Interrupted
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import LeftOut, Published, StreamMaker
 from fleetgen.processes.crashes import CrashRecord
@@ -23,6 +23,7 @@ from fleetgen.telemetry.logs import start_logging
 from fleetgen.telemetry.metrics import GeneratorMetrics
 
 _LONGEST_BACKOFF = 30 * SECOND
+_UNCOUNTED_WAIT = 10 * SECOND
 
 
 class Generator:
@@ -38,7 +39,7 @@ class Generator:
         self.reporter = Reporter(process, stream, self.log, metrics)
         self.heartbeat = Heartbeat(loaded.heartbeat(process))
         self.crashes = CrashRecord(loaded.failures(process))
-        self.watch = ConfigWatch(loaded.file)
+        self.watch = ConfigWatch(loaded.file, loaded)
         self.dataset = Dataset(loaded.layout)
         self.maker = StreamMaker(
             stream,
@@ -50,6 +51,7 @@ class Generator:
         )
         self._backoff = SECOND
         self._not_before = 0
+        self._recovered = False
         self._followed = False
         self._rebuilds = 0
 
@@ -66,7 +68,6 @@ class Generator:
         self.maker.hold()
         self.log.info(f"Starting {self.process} generator in {self.config.mode} mode", kind="starting")
         self._configured(Edit(None if fault else self.loaded, fault))
-        self.reporter.adopted(self.maker.recover())
         run(self.clock, self.wake_up, self.turn)
         self.log.info(f"Stopping {self.process} generator", kind="stopping")
 
@@ -90,6 +91,9 @@ class Generator:
     def _work(self, now: int) -> int:
         if edit := self.watch.look(now):
             self._configured(edit)
+        if not self._recovered:
+            self.reporter.adopted(self.maker.recover())
+            self._recovered = True
         if not self._followed:
             self.maker.follow_config()
             self._followed = True
@@ -116,7 +120,7 @@ class Generator:
         self.config = edit.loaded.config
         self.maker.catch_up_limit = self.config.schedule.catch_up_limit
         self._followed = False
-        keep_as_last_good(self.loaded)
+        keep_as_last_good(edit.loaded, self.loaded.last_good)
 
     def _look_around(self) -> None:
         """Export where things stand."""
@@ -139,7 +143,20 @@ class Generator:
         """Wait, if the process has failed by itself again and again."""
         if wait := self.crashes.wait:
             self.log.warning(f"The {self.process} failed before; it waits {wait // SECOND} s", kind="crash_loop")
-            rest(self.clock, self.wake_up, self.clock.now() + wait, self.heartbeat.beat)
+            rest(self.clock, self.wake_up, self.clock.now() + wait, self._beat_if_possible)
+
+    def ends_by(self, failure: Exception) -> None:
+        """Tell why the process ends, and count it; if that cannot be written down, wait here instead of at the start."""
+        if isinstance(failure, FleetgenError):
+            self.log.error(f"The {self.process} has failed: {failure}", kind="failed")
+        else:
+            self.log.error(f"The {self.process} has failed", kind="failed", exc_info=failure)
+        if not self.crashes.failed():
+            rest(self.clock, self.wake_up, self.clock.now() + _UNCOUNTED_WAIT, self._beat_if_possible)
+
+    def _beat_if_possible(self) -> None:
+        with suppress(OSError, CannotCreate):
+            self.heartbeat.beat()
 
     def _failed(self, fault: Exception) -> int:
         self.metrics.error("batch")
@@ -163,15 +180,18 @@ def run_generator(
     """Serve metrics and make batches until asked to stop; raises HeldByAnother for a busy port or stream."""
     metrics = GeneratorMetrics(stream)
     generator = Generator(process, stream, loaded, metrics)
-    server = metrics.serve(address, port)
+    server = None
     try:
+        server = metrics.serve(address, port)
         generator.live(fault)
     except Interrupted:
         pass
-    except (HeldByAnother, ConfigurationError):
+    except (HeldByAnother, ConfigurationError) as failure:
+        generator.log.error(f"The {process} cannot run: {failure}", kind="failed")
         raise
-    except Exception:
-        generator.crashes.failed()
+    except Exception as failure:
+        generator.ends_by(failure)
         raise
     finally:
-        server.shutdown()
+        if server is not None:
+            server.shutdown()

@@ -10,11 +10,14 @@ class Heartbeat:
     """Counts up in a file of its own."""
 
     def __init__(self, path: Path) -> None:
-        make_folder(path.parent, mode=0o700)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._path = path
+        self._descriptor: int | None = None
         self._count = 0
 
     def beat(self) -> None:
         """Count one up."""
+        if self._descriptor is None:
+            make_folder(self._path.parent, mode=0o700)
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         self._count += 1
         os.pwrite(self._descriptor, b"%d %d\n" % (os.getpid(), self._count), 0)

@@ -151,9 +151,12 @@ def discard_truth(layout: Layout, stream: Stream, batch_id: str) -> None:
 
 
 def read_meta(layout: Layout, stream: Stream, batch_id: str) -> dict[str, Any] | None:
-    """Return a published batch's meta, or None if there is no such batch."""
+    """Return a published batch's meta, or None if there is no such batch; raise ValueError if it is damaged."""
+    path = layout.batch_meta(stream, batch_id)
     try:
-        meta: dict[str, Any] = json.loads(layout.batch_meta(stream, batch_id).read_bytes())
+        meta = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    if not isinstance(meta, dict):
+        raise ValueError(f"{path} holds no JSON object")
     return meta

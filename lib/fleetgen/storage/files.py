@@ -58,6 +58,12 @@ def replace_file(path: Path, content: bytes, durable: bool = True, mode: int | N
         sync_folder(path.parent)
 
 
+def discard_replacements(folder: Path, pattern: str) -> None:
+    """Remove the new content of files that a kill kept from being put in place; for whoever alone may replace them."""
+    for left in folder.glob(f".{pattern}.*.new"):
+        left.unlink(missing_ok=True)
+
+
 def write_file(path: Path, content: bytes, durable: bool = True) -> None:
     """Write a file, to the disk if it is to be durable."""
     with path.open("wb") as file:

@@ -19,8 +19,8 @@ from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock, replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
 
-MANIFEST_VERSION = 2
-"""Version 2 added `rebuilt_at`."""
+MANIFEST_VERSION = 3
+"""Version 2 added `rebuilt_at`, version 3 the totals of issues, which are empty in older ones."""
 
 
 class _Part(BaseModel):

@@ -28,16 +28,24 @@ class Console:
         *lines, rest = (self._unfinished.get(name, b"") + event.data).split(b"\n")
         self._unfinished[name] = rest[:_LONGEST_LINE]
         for line in lines:
-            self._print(sentence(json.loads(line), self._colour))
+            self._print(_readable(line, self._colour))
 
     def exited(self, event: Any) -> None:
         name = event.process.config.name
-        if event.expected:
+        status = event.process.exitstatus
+        self._unfinished.pop(name, None)
+        if event.expected and status == 0:
             self._tell(f"{name} has ended", "info")
+        elif event.expected:
+            told = (
+                f"{name} ended with status {status} and is not started again; see {name}.stderr.log in the run folder"
+            )
+            self._tell(told, "error")
         else:
             self._tell(f"{name} died (process {event.process.pid}); it is started again", "warning")
 
     def stopped(self, event: Any) -> None:
+        self._unfinished.pop(event.process.config.name, None)
         self._tell(f"{event.process.config.name} is stopped", "info")
 
     def failed(self, event: Any) -> None:
@@ -59,3 +67,11 @@ class Console:
     def _print(self, text: str) -> None:
         if select.select([], [self._descriptor], [], 0)[1]:
             os.write(self._descriptor, text.encode(errors="replace")[: select.PIPE_BUF - 1] + b"\n")
+
+
+def _readable(line: bytes, colour: bool) -> str:
+    """Return a log line as a sentence, and what is none, such as a library's own words, as it is."""
+    try:
+        return sentence(json.loads(line), colour)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return line.decode(errors="replace")

@@ -4,6 +4,8 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
+from configparser import Error as ConfigParserError
+from configparser import RawConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +48,16 @@ def render(loaded: LoadedConfig, port_offset: int = 0) -> str:
     return "\n".join(lines) + "\n"
 
 
+def socket_of(conf: Path) -> Path | None:
+    """Return the socket that a rendered file names, or None if there is no such file."""
+    parser = RawConfigParser()
+    try:
+        parser.read_string(conf.read_text())
+        return Path(parser["unix_http_server"]["file"].replace("%%", "%"))
+    except (OSError, KeyError, ConfigParserError):
+        return None
+
+
 def _sections(loaded: LoadedConfig, port_offset: int) -> Iterator[tuple[str, dict[str, str]]]:
     yield "unix_http_server", {"file": str(loaded.socket), "chmod": "0700"}
     yield "supervisord", _supervisord(loaded)
@@ -82,7 +94,7 @@ def _supervisord(loaded: LoadedConfig) -> dict[str, str]:
 def _program(loaded: LoadedConfig, program: Program) -> dict[str, str]:
     command = [sys.executable, "-m", "fleetgen", "run", program.name, "--config", str(loaded.file)]
     command += ["--address", loaded.config.metrics.address, "--port", str(program.port)]
-    command += ["--last-good", str(loaded.last_good)]
+    command += ["--data", str(loaded.layout.data), "--run", str(loaded.run)]
     supervisor = loaded.config.supervisor
     return {
         "command": shlex.join(command),
