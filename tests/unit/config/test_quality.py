@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetgen.config.loading import load
 from fleetgen.config.segments import digest
 from fleetgen.domain.records import ISSUE_TYPES, Quality, Stream
 from fleetgen.errors import ConfigurationError
