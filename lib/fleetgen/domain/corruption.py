@@ -31,6 +31,10 @@ WRONG_GEOGRAPHIES = (b'"XX"', b'"us"', b'"Europe"', b'"USA"', b'""')
 WRONG_EVENT_TYPES = (b'"teleported"', b'"START DRIVING"', b'"stop driving"', b'"unknown"', b'""')
 WRONG_WORDS = (b'"yesterday"', b'"not a timestamp"', b'"now"')
 
+_IMPOSSIBLE = ((6, b"13"), (9, b"32"), (12, b"25"))
+"""Where a quoted timestamp has its month, its day and its hour, and what none of them can be."""
+MALFORMED_VARIANTS = len(_IMPOSSIBLE) + len(WRONG_WORDS) + 2
+
 _DAY = 86_400 * SECOND
 _FARTHEST_YEARS = 50
 _UUID_WIDTH = 36
@@ -241,21 +245,21 @@ def _injected(issue: _Issue, original: bytes, form: _Form, interval: Interval) -
     if issue.kind == "invalid_enum":
         return form.wrong_choices[issue.value * len(form.wrong_choices) >> 32]
     if issue.kind == "malformed_timestamp":
-        variants = malformed_timestamps(original)
-        return variants[issue.value * len(variants) >> 32]
+        return malformed_timestamp(original, issue.value * MALFORMED_VARIANTS >> 32)
     return b'"%b"' % iso(_outside(issue, interval)).encode()
 
 
-def malformed_timestamps(quoted: bytes) -> tuple[bytes, ...]:
-    """Return a timestamp, in quotes, as it must not be: month 13, day 32, hour 25, no zone, slashes, words."""
-    return (
-        quoted[:6] + b"13" + quoted[8:],
-        quoted[:9] + b"32" + quoted[11:],
-        quoted[:12] + b"25" + quoted[14:],
-        quoted[:-2] + b'"',
-        quoted[:11].replace(b"-", b"/") + quoted[11:],
-        *WRONG_WORDS,
-    )
+def malformed_timestamp(quoted: bytes, variant: int) -> bytes:
+    """Return a timestamp, in quotes, as it must not be: month 13, day 32, hour 25, no zone, slashes, or a word."""
+    if variant < len(_IMPOSSIBLE):
+        start, digits = _IMPOSSIBLE[variant]
+        return quoted[:start] + digits + quoted[start + 2 :]
+    variant -= len(_IMPOSSIBLE)
+    if variant < len(WRONG_WORDS):
+        return WRONG_WORDS[variant]
+    if variant == len(WRONG_WORDS):
+        return quoted[:-2] + b'"'
+    return quoted[:11].replace(b"-", b"/") + quoted[11:]
 
 
 def _outside(issue: _Issue, interval: Interval) -> int:
