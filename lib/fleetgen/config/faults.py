@@ -36,7 +36,7 @@ class Fault:
 
 def faults_of(failure: ValidationError, text: str, values: dict[str, Any]) -> list[Fault]:
     """Return the faults in the order of the file; those without a line come last."""
-    lines = _written(text)
+    lines = written_lines(text)
     faults = [_fault(error, lines, values) for error in failure.errors(include_url=False, include_input=False)]
     return sorted(set(faults), key=lambda fault: (fault.line is None, fault.line or 0, fault.key))
 
@@ -46,9 +46,9 @@ def _fault(error: ErrorDetails, lines: dict[Path, int], values: dict[str, Any]) 
     unknown = error["type"] == "extra_forbidden"
     if not unknown and path[-1:] == ("[key]",):  # pydantic's mark for a fault of the key itself
         path, unknown = path[:-1], True
-    line = _nearest(lines, path)
+    line = nearest_line(lines, path)
     if error["type"] == "missing":
-        return Fault(_dotted(path), f"is missing: {_remedy(path)}", _nearest(lines, path[:-1]))
+        return Fault(_dotted(path), f"is missing: {_remedy(path)}", nearest_line(lines, path[:-1]))
     if unknown:
         return Fault(_dotted(path), f"is no known key{_near(path)}", line)
     given = _shown(_at(values, path))
@@ -134,12 +134,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
 
 
-def line_of(text: str, path: Path) -> int | None:
-    """Return the line on which a key, or the nearest table above it, is written."""
-    return _nearest(_written(text), path)
-
-
-def _nearest(lines: dict[Path, int], path: Path) -> int | None:
+def nearest_line(lines: dict[Path, int], path: Path) -> int | None:
     while path:
         if path in lines:
             return lines[path]
@@ -147,7 +142,7 @@ def _nearest(lines: dict[Path, int], path: Path) -> int | None:
     return None
 
 
-def _written(text: str) -> dict[Path, int]:
+def written_lines(text: str) -> dict[Path, int]:
     """Map each table and key to the line that writes it."""
     table: Path = ()
     found: dict[Path, int] = {}

@@ -1,7 +1,6 @@
 """Owns single batches made by hand: beside the dataset, without touching its schedule, numbers or files."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -93,8 +92,3 @@ def _true_record(record: dict[str, Any], issue: dict[str, Any] | None) -> Any:
     if issue is None:
         return record
     return issue["original"] if issue["field"] is None else {**record, issue["field"]: issue["original"]}
-
-
-def with_seed(settings: Settings, seed: int | None) -> Settings:
-    """Return the settings with another base seed, if one is named."""
-    return settings if seed is None else replace(settings, seed=seed)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from fleetgen.config.faults import line_of
+from fleetgen.config.faults import nearest_line, written_lines
 from support.configs import EVERY_KEY, message_about, written
 
 
@@ -97,11 +97,11 @@ def test_a_separator_within_a_comment_ends_no_line() -> None:
     ],
 )
 def test_a_key_is_found_however_it_is_written(text: str, line: int) -> None:
-    assert line_of(text, ("a", "b", "c")) == line
+    assert nearest_line(written_lines(text), ("a", "b", "c")) == line
 
 
 def test_a_key_that_is_written_nowhere_has_no_line() -> None:
-    assert line_of("[x]\ny = 1\n", ("a", "b")) is None
+    assert nearest_line(written_lines("[x]\ny = 1\n"), ("a", "b")) is None
 
 
 def test_a_table_within_a_text_of_several_lines_is_no_table() -> None:
@@ -109,7 +109,7 @@ def test_a_table_within_a_text_of_several_lines_is_no_table() -> None:
     text = 'note = """\n[metrics]\ncompany_port = 1\n"""\n[metrics]\ncompany_port = 0\n'
 
     # Then the key is found where it is really written
-    assert line_of(text, ("metrics", "company_port")) == 6
+    assert nearest_line(written_lines(text), ("metrics", "company_port")) == 6
 
 
 @pytest.mark.parametrize(
