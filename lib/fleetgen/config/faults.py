@@ -135,6 +135,7 @@ def _cut(text: str) -> str:
 
 
 def nearest_line(lines: dict[Path, int], path: Path) -> int | None:
+    """Return the line on which a key, or the nearest table above it, is written."""
     while path:
         if path in lines:
             return lines[path]
