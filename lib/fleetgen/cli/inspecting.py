@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleetgen.cli.data import STREAM
-from fleetgen.cli.output import with_config
-from fleetgen.config.loading import load
+from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.domain.records import Stream
 from fleetgen.generation import checking, recording
 from fleetgen.generation.dataset import Dataset
@@ -21,19 +20,22 @@ from fleetgen.storage.layout import Layout
 
 _SHOWN = ("batch_number", "segment", "generation_mode", "interval_start", "interval_end", "seed", "sha256")
 
+_MOST_ISSUES = 50
+"""Issues that are shown to people; a script gets all."""
+
 
 @click.command
 @click.argument("stream", type=STREAM)
 @click.argument("batch_id")
-@click.option("--lines", type=click.IntRange(0), default=5, show_default=True, help="Lines and issues to show.")
+@click.option("--lines", type=click.IntRange(0), default=5, show_default=True, help="Lines of data to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every issue.")
 @with_config
 def inspect(stream: str, batch_id: str, lines: int, as_json: bool, config_file: Path) -> None:
     """Show a published batch: its meta, its first lines, and each issue with its original."""
-    dataset = Dataset(load(config_file).layout)
+    dataset = Dataset(load_in_use(config_file).layout)
     checking.require_dataset(dataset)
     entry = checking.find_entry(dataset, Stream(stream), batch_id)
-    facts = _facts(dataset.layout, Stream(stream), entry.batch_id, lines, None if as_json else lines)
+    facts = _facts(dataset.layout, Stream(stream), entry.batch_id, lines, None if as_json else _MOST_ISSUES)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
@@ -79,6 +81,8 @@ def _print_facts(facts: dict[str, Any]) -> None:
         console.print(Text(line), soft_wrap=True)
     if facts["issues"]:
         _print_issues(console, facts["issues"])
+    if (more := meta["corrupted_count"] - len(facts["issues"])) > 0:
+        console.print(f"  … and {more} more issues: --json prints all of them")
 
 
 def _print_issues(console: Console, issues: list[dict[str, Any]]) -> None:
