@@ -327,3 +327,15 @@ def test_derived_files_follow_the_batches(tmp_path: Path) -> None:
 
 def batches(simulation: Simulation, stream: Stream) -> list[BatchEntry]:
     return list(simulation.dataset.ledgers[stream].batches())
+
+
+@pytest.mark.parametrize("stream", list(Stream))
+def test_a_ledger_deleted_under_running_processes_is_completed_without_doubling(tmp_path: Path, stream: Stream) -> None:
+    with simulated(tmp_path) as simulation:
+        simulation.run_for(60)
+        simulation.dataset.ledgers[stream].path.unlink()
+        simulation.run_for(60)
+        assert differences(simulation) == []
+        numbers = [entry.batch_number for entry in batches(simulation, stream)]
+        assert numbers == list(range(len(simulation.metas(stream))))
+        assert all(meta["record_count"] >= 5 for meta in simulation.metas(Stream.EVENTS))

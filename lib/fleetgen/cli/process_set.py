@@ -55,9 +55,12 @@ def reload(config_file: Path) -> None:
     Everything else needs no reload: the processes notice an edit by themselves.
     """
     loaded = load(config_file)
-    supervisor = _supervisor(loaded)
+    supervisor = Supervisor(loaded.socket)
     if not supervisor.is_up():
-        raise Unreachable(f"No set is running with {loaded.run} as paths.run: start it with `fleetgen up`.")
+        raise Unreachable(
+            f"No set is running with {loaded.run} as paths.run. A changed paths.run needs `fleetgen down` and then "
+            "`fleetgen up`."
+        )
     offset = _recorded_offset(loaded)
     in_force = "".join(path.read_text() for path in _conf_places(loaded) if path.exists())
     for program in programs(loaded, offset):

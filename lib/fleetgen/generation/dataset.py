@@ -76,9 +76,9 @@ class Dataset:
 
     def companies_in_reach(self, manifest: Manifest, moment: int) -> int:
         """Return how many companies were registered in intervals that ended by this instant."""
-        if self._lacks_ledger(manifest, Stream.COMPANIES):
+        if not self.ledgers[Stream.COMPANIES].path.exists():
             with self.store.locked() as transaction:
-                self.restore_ledger(transaction.manifest, Stream.COMPANIES)
+                self.keep_ledger(transaction.manifest, Stream.COMPANIES)
         entry = self.ledgers[Stream.COMPANIES].ended_by(moment)
         return entry.company_count if entry else 0
 
@@ -149,8 +149,10 @@ class Dataset:
         if head.stands_at > (last.interval.end if last else start):
             complete_ledger(self.layout, stream, start, head.stands_at)
 
-    def _lacks_ledger(self, manifest: Manifest, stream: Stream) -> bool:
-        return manifest.head(stream).next_batch > 0 and not self.ledgers[stream].path.exists()
+    def keep_ledger(self, manifest: Manifest, stream: Stream) -> None:
+        """Restore a ledger whose file was deleted while the set runs; needs the manifest's lock."""
+        if not self.ledgers[stream].path.exists():
+            self.restore_ledger(manifest, stream)
 
     def _recorded(
         self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry, adopted: list[BatchEntry]

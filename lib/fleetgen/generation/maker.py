@@ -226,6 +226,7 @@ class StreamMaker:
         entry = recording.ledger_entry(staged.meta)
         with self._locked() as transaction:
             self._still(transaction.manifest, pinned or transaction.manifest, inputs)
+            self.dataset.keep_ledger(transaction.manifest, self.stream)
             self._settled = False
             bronze.publish_batch(self.dataset.layout, staged.folder, self.stream, entry.batch_id)
             watch.lap("publish")
@@ -254,6 +255,7 @@ class StreamMaker:
             manifest = transaction.manifest
             if manifest.origin is None or self._decide(manifest, self.clock.now()) != decision:
                 raise DatasetChanged
+            self.dataset.keep_ledger(manifest, self.stream)
             self._settled = False
             entry = GapEntry(
                 start=iso(decision.span.start),
@@ -269,8 +271,6 @@ class StreamMaker:
         self, transaction: Transaction, entry: BatchEntry | GapEntry, published_at: int | None, late: bool
     ) -> Head:
         manifest = transaction.manifest
-        if not self.dataset.ledgers[self.stream].path.exists():
-            self.dataset.restore_ledger(manifest, self.stream)
         self.dataset.ledgers[self.stream].append(entry)
         head = recording.head_after(manifest.head(self.stream), self.stream, entry, published_at, late)
         transaction.save(manifest.with_head(self.stream, head))
