@@ -18,6 +18,7 @@ from fleetgen.domain.records import Stream
 from fleetgen.generation.cleaning import clean
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import Published, StreamMaker
+from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.storage.layout import Layout
 
 RATE_PER_DRIVER = 25.0
@@ -116,6 +117,7 @@ def main() -> None:
     options = arguments.parse_args()
     batches = 3 if options.quick else options.batches
     disk = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    keep_freed_memory()  # as every process that makes batches does
     pinned = pin_to_one_core()
     print_head(f"Injection on one core ({pinned}), on {disk or tempfile.gettempdir()}, medians of {batches}")
     with tempfile.TemporaryDirectory(prefix="fleetgen-", dir=disk) as folder:

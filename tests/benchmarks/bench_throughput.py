@@ -27,6 +27,7 @@ from fleetgen.domain.records import Stream, instant
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import Published, StreamMaker
 from fleetgen.generation.recording import data_files
+from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.storage.layout import Layout
 
 PIECE_BYTES = 256 * 1024
@@ -198,6 +199,7 @@ def main() -> None:
     options = arguments.parse_args()
     batches = 3 if options.quick else options.batches
     disk = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    keep_freed_memory()  # as every process that makes batches does
     pinned = pin_to_one_core()
     print_head(f"Throughput of one core ({pinned}), on {disk or tempfile.gettempdir()}, medians of {batches}")
     for rate in (100.0, 25.0):

@@ -16,6 +16,7 @@ from fleetgen.config.loading import load
 from fleetgen.domain.records import instant, iso
 from fleetgen.errors import UsageError
 from fleetgen.generation.backfilling import Backfill, Span, default_start
+from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.supervision.orphans import die_with_parent
 
 
@@ -31,6 +32,7 @@ def backfill(start: str | None, until: str | None, batches: int | None, jobs: in
     Fills an empty dataset as if the set had been started at --from, or goes on from a dataset's end. Called again after
     a kill, it goes on where it was. The set must not be running.
     """
+    keep_freed_memory()
     if until is not None and batches is not None:
         raise UsageError("--until and --batches exclude each other.")
     loaded = load(config_file)
@@ -68,6 +70,7 @@ def _start_worker() -> None:
     """Let a worker die with the command, and leave Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
+    keep_freed_memory()
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:
         os._exit(1)  # the command was killed before this worker could ask to die with it

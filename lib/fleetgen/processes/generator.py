@@ -15,6 +15,7 @@ from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import LeftOut, Published, StreamMaker
 from fleetgen.processes.crashes import CrashRecord
 from fleetgen.processes.heartbeat import Heartbeat
+from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.processes.reporting import Reporter
 from fleetgen.storage.files import is_disk_fault
 from fleetgen.storage.manifest import Manifest, Totals
@@ -178,6 +179,7 @@ def run_generator(
     process: str, stream: Stream, loaded: LoadedConfig, address: str, port: int, fault: str | None
 ) -> None:
     """Serve metrics and make batches until asked to stop; raises HeldByAnother for a busy port or stream."""
+    keep_freed_memory()
     metrics = GeneratorMetrics(stream)
     generator = Generator(process, stream, loaded, metrics)
     server = None
