@@ -4,6 +4,7 @@ Both publish the same batches, from the draws to the commit, in turn; with injec
 """
 
 import argparse
+import shutil
 import statistics
 import tempfile
 from dataclasses import dataclass
@@ -63,6 +64,9 @@ class Publisher:
         outcomes: list[Published] = []
         seconds = seconds_of(lambda: outcomes.append(self.publish(Stream.EVENTS)))
         entry = outcomes[0].entry
+        shutil.rmtree(
+            self.layout.batch(Stream.EVENTS, entry.batch_id)
+        )  # so that the next one finds memory in use before
         return Timed(entry.record_count, entry.corrupted_count, seconds)
 
 
