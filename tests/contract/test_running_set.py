@@ -15,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from fleetgen.domain.records import SECOND, Stream, instant
 from support.sets import RunningSet, running_set, wait_for
 
+pytestmark = pytest.mark.soak
+
 SECONDS = 60 if os.environ.get("FLEETGEN_SOAK") else 20
 STREAM_OF = {"company": Stream.COMPANIES, "driver": Stream.EVENTS}
 

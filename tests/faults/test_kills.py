@@ -5,14 +5,20 @@ import os
 import signal
 import time
 
+import pytest
+
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import Stream
 from support.sets import RunningSet, running_set, wait_for
 
-KILLS = 200 if os.environ.get("FLEETGEN_SOAK") else 30
+SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
+KILLS = int(os.environ.get("FLEETGEN_KILLS", "1000" if SOAK else "30"))
+
+pytestmark = pytest.mark.soak
 
 
-def test_thirty_kills_of_the_generators_lose_and_tear_nothing() -> None:
+def test_kills_of_the_generators_lose_and_tear_nothing() -> None:
+    # given moments that every run repeats
     moments = Address(7, Origin.EVENTS, 0, Purpose.EVENT_COUNT).draws(KILLS)
     settings = {"company_interval": '"PT1S"', "driver_interval": '"PT1S"', "catch_up_limit": "1000"}
     with running_set(**settings) as running:
