@@ -47,7 +47,8 @@ coverage: $(VENV)/.dev ## run the tests and report which lines they reach
 
 lock: $(VENV)/.dev ## compile the locks anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/core.txt --group pyproject.toml:build pyproject.toml
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/core.txt -o $(LOCKS)/dev.txt --group dev --group build pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/core.txt -o $(LOCKS)/run.txt --all-extras --group build pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt --all-extras --group dev --group build pyproject.toml
 
 clean: ## remove the environment and what tools left; data and run stay
 	@rm -rf $(VENV) .venv-* dist .*_cache .hypothesis htmlcov .coverage*
