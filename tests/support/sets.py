@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.request import urlopen
 
+import tomlkit
+
 T = TypeVar("T")
 
 FLEETGEN = [sys.executable, "-m", "fleetgen"]
@@ -46,12 +48,15 @@ def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
 class RunningSet:
     """`fleetgen up` and what can be seen of it. The folder's path is short, for the sake of the socket's."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, control: bool = False, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
         self.config = self.folder / "etc" / "generator.toml"
         subprocess.run([*FLEETGEN, "init", str(self.folder)], check=True, capture_output=True)
         self.ports = dict(zip(("company", "driver"), free_ports(2), strict=True))
         self.configure(**{f"{name}_port": str(port) for name, port in self.ports.items()}, **settings)
+        (self.control_port,) = free_ports(1)
+        self.configure_table("control", enabled=str(control).lower(), port=str(self.control_port))
+        self._programs = 3 if control else 2
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -74,8 +79,20 @@ class RunningSet:
                 lines[place] = f"{key} = {value}"
         self.config.write_text("\n".join(lines) + "\n")
 
+    def configure_table(self, table: str, **settings: str) -> None:
+        """Replace, or add, keys of one table."""
+        document = tomlkit.parse(self.config.read_text())
+        for key, value in settings.items():
+            document[table][key] = tomlkit.value(value)
+        self.config.write_text(tomlkit.dumps(document))
+
+    @property
+    def api(self) -> str:
+        """Where the control API is."""
+        return f"http://127.0.0.1:{self.control_port}/api"
+
     def start(self, wait: bool = True) -> None:
-        """Start the set; wait until both processes have told that they start."""
+        """Start the set; wait until its processes have told that they start."""
         told = self.output.count("Starting ")
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
@@ -85,7 +102,7 @@ class RunningSet:
                 start_new_session=True,
             )
         if wait:
-            wait_for(lambda: self.output.count("Starting ") == told + 2, 20, "The start of both processes")
+            wait_for(lambda: self.output.count("Starting ") == told + self._programs, 20, "The start")
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Send supervisord a signal, as Ctrl-C does, and return its exit status."""
@@ -152,9 +169,9 @@ class RunningSet:
 
 
 @contextmanager
-def running_set(**settings: str) -> Iterator[RunningSet]:
-    """A set that is up, and gone afterwards."""
-    with RunningSet(**settings) as running:
+def running_set(control: bool = False, **settings: str) -> Iterator[RunningSet]:
+    """A set that is up, and gone afterwards; with a control process if asked."""
+    with RunningSet(control, **settings) as running:
         running.start()
         yield running
 

@@ -5,6 +5,7 @@ What is due, and what is done then, is left to the caller.
 
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable
 from types import FrameType
 
@@ -23,12 +24,16 @@ class WakeUp:
         os.set_blocking(self.reader, False)
         os.set_blocking(self._writer, False)
         self.stopping = False
+        self.asked: deque[int] = deque()
+        """Signals other than those for a stop, in the order in which they came; whoever obeys one removes it."""
 
-    def on_signals(self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
-        """Let these signals ask for a stop."""
+    def on_signals(self, others: Iterable[signal.Signals] = ()) -> None:
+        """Let SIGTERM and SIGINT ask for a stop, and note other signals in ``asked``."""
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        for number in signals:
+        for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        for number in others:
+            signal.signal(number, self._note)
 
     def stop_asked(self) -> bool:
         """Whether a stop was asked for."""
@@ -41,6 +46,9 @@ class WakeUp:
                 pass
         except BlockingIOError:
             return
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked.append(number)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

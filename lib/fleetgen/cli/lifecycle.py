@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from fleetgen.cadence.clock import SystemClock
+from fleetgen.cadence.clock import system_now
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.errors import UsageError
+from fleetgen.generation import lifecycle
 from fleetgen.generation.cleaning import clean as clean_dataset
 from fleetgen.generation.dataset import Dataset
-from fleetgen.storage.manifest import ManifestStore
+from fleetgen.supervision.client import Supervisor, empty_logs
 
 
 @click.command
@@ -17,46 +18,43 @@ from fleetgen.storage.manifest import ManifestStore
 @with_config
 def pause(reason: str | None, config_file: Path) -> None:
     """Publish nothing until `resume`; survives restarts. Intervals that pass are recorded as gaps."""
-    with _store(config_file).locked() as transaction:
-        desired = transaction.manifest.desired
-        if desired.paused:
-            click.echo("Already paused.")
-            return
-        changed = desired.updated(paused=True, paused_at=SystemClock().now(), pause_reason=reason)
-        transaction.save(transaction.manifest.updated(desired=changed))
-    click.echo("Paused: no batch is published until `fleetgen resume`.")
+    dataset = Dataset(load_in_use(config_file).layout)
+    if lifecycle.pause(dataset, system_now(), reason):
+        click.echo("Paused: no batch is published until `fleetgen resume`.")
+    else:
+        click.echo("Already paused.")
 
 
 @click.command
 @with_config
 def resume(config_file: Path) -> None:
-    """Go on with the next interval."""
-    with _store(config_file).locked() as transaction:
-        desired = transaction.manifest.desired
-        if not desired.paused:
-            click.echo("Not paused.")
-            return
-        changed = desired.updated(paused=False, resumed_at=SystemClock().now(), pause_reason=None)
-        transaction.save(transaction.manifest.updated(desired=changed))
-    click.echo("Resumed: each stream goes on with its next interval.")
+    """Go on with the next interval; an empty dataset gets its first batches at once."""
+    loaded = load_in_use(config_file)
+    resumed = lifecycle.resume(Dataset(loaded.layout), system_now(), loaded.config)
+    if not resumed.changed:
+        click.echo("Not paused.")
+    elif resumed.actions:
+        click.echo(f"Resumed: a running set makes the first batches at once ({', '.join(resumed.actions)}).")
+    else:
+        click.echo("Resumed: each stream goes on with its next interval.")
 
 
 @click.command
 @click.option("--yes", is_flag=True, help="Really delete the data.")
+@click.option("--logs", is_flag=True, help="Empty the log files too.")
 @with_config
-def clean(yes: bool, config_file: Path) -> None:
-    """Delete the whole dataset; logs stay. A running set must be paused first."""
+def clean(yes: bool, logs: bool, config_file: Path) -> None:
+    """Delete the whole dataset; logs stay unless asked. A running set must be paused first."""
     loaded = load_in_use(config_file)
     if not yes:
         raise UsageError(f"This deletes all data in {loaded.layout.data}. To go on, say `fleetgen clean --yes`.")
     cleaned = clean_dataset(loaded.layout)
+    if logs:
+        empty_logs(loaded.layout.logs, Supervisor(loaded.socket))
+        click.echo("The logs are empty.")
     if not cleaned.items:
         click.echo("There was nothing to delete.")
         return
     click.echo(
         f"Deleted from {loaded.layout.data}: {', '.join(item for item in cleaned.items if not item.startswith('.'))}."
     )
-
-
-def _store(config_file: Path) -> ManifestStore:
-    return Dataset(load_in_use(config_file).layout).store

@@ -25,6 +25,7 @@ _COMMANDS = {
     "pause": "lifecycle",
     "resume": "lifecycle",
     "clean": "lifecycle",
+    "logs": "logs",
     "generate": "data",
     "replay": "data",
     "verify": "data",

@@ -16,13 +16,15 @@ from rich.table import Table
 
 from fleetgen.cli.output import DEFAULT_CONFIG, load_in_use, with_config
 from fleetgen.config.loading import LoadedConfig, load
+from fleetgen.config.token import read_token
 from fleetgen.config.watching import keep_as_last_good
 from fleetgen.domain.records import Stream, iso
 from fleetgen.errors import ConfigurationError, HeldByAnother, Unreachable
 from fleetgen.generation.dataset import Dataset
-from fleetgen.storage.files import make_folder, replace_file
+from fleetgen.storage.files import make_folder, make_private, replace_file
 from fleetgen.supervision.client import ProcessState, Supervisor
-from fleetgen.supervision.programs import CONF_FILE, Program, programs, render, socket_of
+from fleetgen.supervision.extras import check_extras
+from fleetgen.supervision.programs import CONF_FILE, Program, programs, recorded_offset, render, socket_of
 
 _DOWN_TIMEOUT_SECONDS = 60
 
@@ -34,10 +36,12 @@ def up(port_offset: int, config_file: Path) -> None:
     """Start the set in the foreground; Ctrl-C stops it."""
     loaded = load(config_file)
     text = render(loaded, port_offset)
+    check_extras(loaded)
+    read_token(loaded)
     _refuse_second(loaded)
     for program in programs(loaded, port_offset):
-        _check_port(loaded.config.metrics.address, program)
-    make_folder(loaded.run, mode=0o700)
+        _check_port(program)
+    make_private(loaded.run)
     make_folder(loaded.layout.logs)
     loaded.port_offset.write_text(f"{port_offset}\n")
     keep_as_last_good(loaded)
@@ -61,11 +65,11 @@ def reload(config_file: Path) -> None:
             f"No set is running with {loaded.run} as paths.run. A changed paths.run needs `fleetgen down` and then "
             "`fleetgen up`."
         )
-    offset = _recorded_offset(loaded)
+    offset = recorded_offset(loaded)
     in_force = "".join(path.read_text() for path in _conf_places(loaded) if path.exists())
     for program in programs(loaded, offset):
-        if f"--address {loaded.config.metrics.address} --port {program.port} " not in in_force:
-            _check_port(loaded.config.metrics.address, program)
+        if f"--address {program.address} --port {program.port} " not in in_force:
+            _check_port(program)
     make_folder(loaded.layout.logs)
     _write_conf(loaded, render(loaded, offset))
     keep_as_last_good(loaded)
@@ -138,9 +142,9 @@ def _refuse_second(loaded: LoadedConfig) -> None:
         )
 
 
-def _check_port(address: str, program: Program) -> None:
+def _check_port(program: Program) -> None:
     """Raise HeldByAnother if a process could not listen on its port."""
-    family, kind, protocol, _, place = _resolved(address, program.port)
+    family, kind, protocol, _, place = _resolved(program)
     with closing(socket.socket(family, kind, protocol)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -148,26 +152,23 @@ def _check_port(address: str, program: Program) -> None:
         except OSError as fault:
             taken = "is in use" if fault.errno == errno.EADDRINUSE else f"cannot be used ({fault.strerror})"
             raise HeldByAnother(
-                f"Port {program.port} on {address}, for the metrics of {program.name}, {taken}. Start with "
-                f"`fleetgen up --port-offset 100`, or set metrics.{program.name}_port to a free port."
+                f"Port {program.port} on {program.address}, for {_served(program)}, {taken}. Start with "
+                f"`fleetgen up --port-offset 100`, or set {program.port_key} to a free port."
             ) from fault
 
 
-def _resolved(address: str, port: int) -> tuple[Any, Any, int, str, Any]:
+def _served(program: Program) -> str:
+    return "the HTTP API" if program.name == "control" else f"the metrics of {program.name}"
+
+
+def _resolved(program: Program) -> tuple[Any, Any, int, str, Any]:
     try:
-        return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        return socket.getaddrinfo(program.address, program.port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as fault:  # UnicodeError: no name that could be looked up
         raise ConfigurationError(
-            f'metrics.address = "{address}" is no address of this machine: set it to one, such as "127.0.0.1".'
+            f'{program.section}.address = "{program.address}" is no address of this machine: set it to one, such as '
+            '"127.0.0.1".'
         ) from fault
-
-
-def _recorded_offset(loaded: LoadedConfig) -> int:
-    """Return what `up` added to every port."""
-    try:
-        return int(loaded.port_offset.read_text())
-    except (OSError, ValueError):
-        return 0
 
 
 def _conf_places(loaded: LoadedConfig) -> tuple[Path, Path]:
@@ -187,16 +188,16 @@ def _write_conf(loaded: LoadedConfig, text: str) -> Path:
 
 def _welcome(loaded: LoadedConfig, port_offset: int) -> str:
     """Return what the terminal shows first: where everything is, and three things to try."""
-    address, mode = loaded.config.metrics.address, loaded.config.mode
+    mode = loaded.config.mode
     lines = [
         f"{click.style('fleetgen', bold=True)} starts in {click.style(mode, bold=True)} mode.  Ctrl-C stops it.",
         "",
     ]
     lines.append(f"  data      {_short(loaded.layout.data)}")
-    title = "metrics"
-    for program in programs(loaded, port_offset):
-        lines.append(f"  {title:<8}  http://{address}:{program.port}/metrics  ({program.name})")
-        title = ""
+    known = programs(loaded, port_offset)
+    lines += [f"  API       {program.url}/api/health" for program in known if program.name == "control"]
+    titles = ["metrics", *[""] * (len(known) - 1)]
+    lines += [f"  {title:<8}  {each.url}/metrics  ({each.name})" for title, each in zip(titles, known, strict=True)]
     lines += ["", "Try, in another terminal:"]
     tries = _things_to_try(loaded)
     width = max(len(command) for command, _ in tries)

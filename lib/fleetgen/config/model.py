@@ -4,6 +4,7 @@ A field's ``allowed`` says in words what it admits; the messages about faults an
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -178,6 +179,36 @@ class Metrics(_Table):
         return self
 
 
+class Control(_Table):
+    """The control process: HTTP API and its own metrics."""
+
+    enabled: Annotated[bool, _allowed("true or false")] = True
+    """Whether the set has a control process."""
+    address: Annotated[str, AfterValidator(_filled), _allowed("an address to listen on, as a string")] = "127.0.0.1"
+    """Address to listen on; one that other machines reach needs a token_file."""
+    port: Port = 18000
+    """Port to listen on."""
+    token_file: Annotated[str, AfterValidator(_filled), _allowed("the path of a file, as a string")] | None = None
+    """File with the token that changes over HTTP must bear; relative to this file's folder."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Control":
+        if self.token_file is None and not is_loopback(self.address):
+            raise ValueError(
+                f"listens on {self.address!r}, which other machines may reach: set token_file to a file with a secret "
+                'of at least 16 characters, or address to "127.0.0.1"'
+            )
+        return self
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
 class QualityWeights(_Table):
     """Relative weights of the issue types; 0 switches one off."""
 
@@ -241,7 +272,14 @@ class Config(_Table):
     quality: Annotated[QualityTable, _allowed("a table")] = QualityTable()
     paths: Annotated[Paths, _allowed("a table")] = Paths()
     metrics: Annotated[Metrics, _allowed("a table")] = Metrics()
+    control: Annotated[Control, _allowed("a table")] = Control()
     supervisor: Annotated[Supervisor, _allowed("a table")] = Supervisor()
+
+    @model_validator(mode="after")
+    def _own_ports(self) -> "Config":
+        if self.control.enabled and self.control.port in (self.metrics.company_port, self.metrics.driver_port):
+            raise ValueError("gives two processes the same port: control.port must differ from those in [metrics]")
+        return self
 
     def settings(self, seed: int) -> Settings:
         """Return what decides the bytes: the fleet and the mode in force, with this base seed."""

@@ -1,16 +1,21 @@
-"""Owns cleaning: everything of a dataset goes at once, or at the next start if the power went in the middle."""
+"""Owns cleaning: everything of a dataset goes at once, or at the next start if the power went in the middle.
+
+What people asked for (the pause, and how often a resume began anew) outlives the dataset.
+"""
 
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import FleetgenError, HeldByAnother
+from fleetgen.errors import DamagedManifest, FleetgenError, HeldByAnother
 from fleetgen.storage.files import FileLock, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import Manifest, ManifestStore, Transaction, empty_manifest
 
 WRITER_TIMEOUT_SECONDS = 60.0
+
+_TRASH = ".trash-"
 
 
 class PauseRequired(FleetgenError):
@@ -22,26 +27,35 @@ class Cleaned:
     """What a clean removed, relative to the data directory."""
 
     items: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """What of it could not be deleted yet, out of the way; each start tries again."""
 
 
 def clean(layout: Layout) -> Cleaned:
     """Remove the dataset under every writer's lock and leave an empty one; raises PauseRequired, HeldByAnother.
 
-    A pause is required while any process makes a stream, for it would begin a new dataset at once.
+    A pause is required while any process makes a stream, for it would begin a new dataset at once. The locks are held
+    while everything is moved out of the way, not while it is deleted, so that nobody waits for a large dataset.
     """
     with ExitStack() as stack:
-        for stream in Stream:
-            stack.enter_context(FileLock(layout.writer_lock(stream)).held(WRITER_TIMEOUT_SECONDS))
+        for lock in (*(layout.writer_lock(stream) for stream in Stream), layout.tables_lock):
+            stack.enter_context(FileLock(lock).held(WRITER_TIMEOUT_SECONDS))
         transaction = stack.enter_context(ManifestStore(layout).locked())
         manifest = finish_cleaning(layout, transaction)
         if not manifest.desired.paused and any(_is_made(layout, stream) for stream in Stream):
             raise PauseRequired
         items = [str(path.relative_to(layout.data)) for path in layout.dataset_parts if path.exists()]
         if items:
-            fresh = empty_manifest()
-            transaction.save(fresh.updated(desired=manifest.desired, cleaning=f".trash-{fresh.dataset_id}"))
+            _begin_cleaning(transaction)
             finish_cleaning(layout, transaction)
-    return Cleaned(items)
+    return Cleaned(items, empty_trash(layout))
+
+
+def _begin_cleaning(transaction: Transaction) -> None:
+    """Record a new, empty dataset and that the old one is to go: from here on the clean is carried to its end."""
+    before, fresh = transaction.manifest, empty_manifest()
+    kept = {"desired": before.desired, "reinitialised": before.reinitialised}
+    transaction.save(fresh.updated(**kept, cleaning=f"{_TRASH}{fresh.dataset_id}"))
 
 
 def _is_made(layout: Layout, stream: Stream) -> bool:
@@ -55,17 +69,31 @@ def _is_made(layout: Layout, stream: Stream) -> bool:
 
 
 def finish_cleaning(layout: Layout, transaction: Transaction) -> Manifest:
-    """Carry a clean that has begun to its end: move everything out of the way, then delete it."""
+    """Move everything of a dataset whose cleaning has begun out of the way."""
     manifest = transaction.manifest
-    if manifest.cleaning is not None:
-        trash = layout.data / manifest.cleaning
-        trash.mkdir(exist_ok=True)
-        for path in layout.dataset_parts:
-            if path.exists():
-                path.replace(trash / path.name)
-        sync_folder(layout.data)
-        sync_folder(layout.manifests)
-        manifest = transaction.save(manifest.updated(cleaning=None))
-    for trash in layout.data.glob(".trash-*"):
-        shutil.rmtree(trash, ignore_errors=True)
-    return manifest
+    if manifest.cleaning is None:
+        return manifest
+    trash = layout.data / manifest.cleaning
+    trash.mkdir(exist_ok=True)
+    for path in layout.dataset_parts:
+        if path.exists():
+            path.replace(trash / path.name)
+    sync_folder(layout.data)
+    sync_folder(layout.manifests)
+    return transaction.save(manifest.updated(cleaning=None))
+
+
+def empty_trash(layout: Layout) -> list[str]:
+    """Delete what cleaning has moved out of the way; return the names of what could not be deleted.
+
+    Needs no lock: a folder that is still being filled is the one that the manifest names.
+    """
+    found = sorted(layout.data.glob(f"{_TRASH}*"))
+    try:
+        manifest = ManifestStore(layout).read() if found else None
+    except DamagedManifest:
+        return [trash.name for trash in found]
+    for trash in found:
+        if manifest is None or trash.name != manifest.cleaning:
+            shutil.rmtree(trash, ignore_errors=True)
+    return [trash.name for trash in found if trash.exists()]

@@ -15,7 +15,7 @@ from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, iso
 from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
 from fleetgen.generation import recording
-from fleetgen.generation.cleaning import finish_cleaning
+from fleetgen.generation.cleaning import empty_trash, finish_cleaning
 from fleetgen.generation.dataset import Dataset, ReadConfig
 from fleetgen.generation.staging import Staged, finish, stage
 from fleetgen.storage import bronze
@@ -117,6 +117,7 @@ class StreamMaker:
             bronze.discard_truth(self.dataset.layout, self.stream, batch_id(manifest.head(self.stream).stands_at))
             transaction.save(manifest)
             self._settled = True
+        empty_trash(self.dataset.layout)
         return adopted
 
     def follow_config(self) -> Manifest:

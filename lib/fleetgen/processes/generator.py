@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from contextlib import suppress
 
 from fleetgen.cadence.clock import SystemClock
@@ -11,6 +12,7 @@ from fleetgen.config.model import Config
 from fleetgen.config.watching import ConfigWatch, Edit, keep_as_last_good
 from fleetgen.domain.records import SECOND, Stream
 from fleetgen.errors import CannotCreate, ConfigurationError, FleetgenError, HeldByAnother, Interrupted
+from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import LeftOut, Published, StreamMaker
 from fleetgen.processes.crashes import CrashRecord
@@ -64,7 +66,7 @@ class Generator:
 
     def live(self, fault: str | None) -> None:
         """Hold the stream and make its batches until asked to stop; ``fault`` is what is wrong with the file now."""
-        self.wake_up.on_signals()
+        self.wake_up.on_signals((signal.SIGUSR1, signal.SIGUSR2))
         self._slow_down()
         self.maker.hold()
         self.log.info(f"Starting {self.process} generator in {self.config.mode} mode", kind="starting")
@@ -78,9 +80,10 @@ class Generator:
             os._exit(1)
         self.heartbeat.beat()
         now = self.clock.now()
-        if now < self._not_before:
-            return self._not_before
         try:
+            self._obey(now)
+            if now < self._not_before:
+                return self._not_before
             again = self._work(now)
             self._backoff = SECOND
             return again
@@ -88,6 +91,16 @@ class Generator:
             return now
         except Exception as fault:  # noqa: BLE001 - the loop outlives every fault
             return self._failed(fault)
+
+    def _obey(self, now: int) -> None:
+        """Pause on SIGUSR1, resume on SIGUSR2; a signal that could not be obeyed is tried again."""
+        while self.wake_up.asked:
+            if self.wake_up.asked[0] == signal.SIGUSR1:
+                if lifecycle.pause(self.dataset, now, "SIGUSR1"):
+                    self.log.info(f"{self.process.capitalize()} was told by SIGUSR1: paused", kind="paused")
+            elif lifecycle.resume(self.dataset, now, self.config).changed:
+                self.log.info(f"{self.process.capitalize()} was told by SIGUSR2: resumed", kind="resumed")
+            self.wake_up.asked.popleft()
 
     def _work(self, now: int) -> int:
         if edit := self.watch.look(now):

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +36,19 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
         sync_folder(folder.parent)
     except OSError as fault:
         raise cannot_create(folder, fault) from fault
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner may enter, or make an own one such; raise CannotCreate for one shared by others."""
+    make_folder(folder, mode=0o700)
+    status = folder.stat()
+    if not status.st_mode & 0o077:
+        return
+    if status.st_uid != os.geteuid() or status.st_mode & stat.S_ISVTX:
+        raise CannotCreate(
+            f"{folder} is shared with others, but it will hold sockets: set paths.run to a folder of your own."
+        )
+    folder.chmod(0o700)
 
 
 def cannot_create(path: Path, fault: OSError) -> CannotCreate:

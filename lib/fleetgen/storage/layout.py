@@ -85,6 +85,19 @@ class Layout:
         return self.manifests / f"{stream}.writing.lock"
 
     @property
+    def tables_lock(self) -> Path:
+        """Held while tables are being written, for the same reason."""
+        return self.manifests / "tables.writing.lock"
+
+    @property
+    def silver(self) -> Path:
+        return self.data / "staged"
+
+    @property
+    def gold(self) -> Path:
+        return self.data / "processed"
+
+    @property
     def dataset_parts(self) -> tuple[Path, ...]:
         """Everything that belongs to a dataset and goes when it is cleaned; locks, logs and the manifest stay."""
         names = ("raw", "truth", "staged", "processed", ".staging")

@@ -19,8 +19,10 @@ from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock, replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
 
-MANIFEST_VERSION = 3
-"""Version 2 added `rebuilt_at`, version 3 the totals of issues, which are empty in older ones."""
+MANIFEST_VERSION = 4
+"""Version 2 added `rebuilt_at`, 3 the totals of issues, 4 consumers and re-initialisations; all are empty in older ones."""
+
+MOST_CONSUMERS = 32
 
 
 class _Part(BaseModel):
@@ -85,6 +87,32 @@ class Desired(_Part):
         return self.paused or (self.resumed_at is not None and moment < self.resumed_at)
 
 
+class Latencies(_Part):
+    """Seconds that a consumer's last batch took."""
+
+    bronze_to_silver: float
+    silver_to_gold: float
+    end_to_end: float
+
+
+class Consumer(_Part):
+    """A pipeline that acknowledges the batches it has taken over."""
+
+    acknowledged: dict[Stream, int] = Field(default_factory=dict)
+    """Number of the newest batch it has, by stream."""
+    acknowledged_at: int | None = None
+    latencies: Latencies | None = None
+
+
+class Reinitialisation(_Part):
+    """How often a resume found an empty dataset and had it begun anew, and the last time that it did."""
+
+    count: int = 0
+    at: int | None = None
+    actions: tuple[str, ...] = ()
+    missing_files: tuple[str, ...] = ()
+
+
 class Manifest(_Part):
     """The shared state of one dataset. Its size does not depend on the number of batches."""
 
@@ -101,6 +129,13 @@ class Manifest(_Part):
     """Name of the trash folder while a clean is under way."""
     rebuilt_at: int | None = None
     """When the manifest was last made anew from the other files."""
+    consumers: dict[str, Consumer] = Field(default_factory=dict)
+    reinitialised: Reinitialisation = Reinitialisation()
+
+    def backlog(self, consumer: str, stream: Stream) -> int:
+        """Return how many published batches a consumer has not acknowledged."""
+        known = self.consumers.get(consumer, Consumer()).acknowledged.get(stream, -1)
+        return max(0, self.head(stream).next_batch - 1 - known)
 
     def head(self, stream: Stream) -> Head:
         return self.heads[stream]

@@ -67,6 +67,14 @@ class Supervisor:
             self._call("supervisor.addProcessGroup", name)
         return sorted([*added, *changed, *removed])
 
+    def starts(self) -> dict[str, int]:
+        """Return how often each process was started since supervisord's own start."""
+        return dict(self._call("fleetgen.starts"))
+
+    def empty_logs(self) -> None:
+        """Empty the log file of every process; the processes go on writing."""
+        self._call("supervisor.clearAllProcessLogs")
+
     def shut_down(self) -> None:
         """Ask supervisord to stop every process and end."""
         self._call("supervisor.shutdown")
@@ -79,3 +87,16 @@ class Supervisor:
             return getattr(proxy, method)(*arguments)
         except (OSError, Fault, HTTPException) as fault:
             raise Unreachable(f"supervisord does not answer on {self._socket}: {fault}.") from fault
+
+
+def empty_logs(folder: Path, supervisor: Supervisor) -> list[str]:
+    """Empty the log files in a folder, also the rotated ones; return the names of those that held something."""
+    held = [path.name for path in sorted(folder.glob("*.jsonl*")) if path.stat().st_size]
+    if supervisor.is_up():
+        supervisor.empty_logs()
+        doomed = folder.glob("*.jsonl.*")
+    else:
+        doomed = folder.glob("*.jsonl*")
+    for path in doomed:
+        path.unlink(missing_ok=True)
+    return held

@@ -1,10 +1,11 @@
-"""Owns what of fleetgen runs inside supervisord: an rpcinterface plugin that prints, watches, and offers no method.
+"""Owns what of fleetgen runs inside supervisord: an rpcinterface plugin that prints, watches, and counts starts.
 
 Its exceptions and delays would be supervisord's own, so every callback catches everything and never blocks.
 """
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,14 +20,26 @@ Listener = Callable[[Any], None]
 
 
 class Plugin:
-    """What supervisord keeps; it has nothing that can be called from outside."""
+    """What supervisord keeps; its public methods can be called over the socket, below the name `fleetgen`."""
+
+    def __init__(self) -> None:
+        self._starts: Counter[str] = Counter()
+
+    def starts(self) -> dict[str, int]:
+        """Return how often each process was started."""
+        return dict(self._starts)
+
+    def _started(self, event: Any) -> None:
+        self._starts[event.process.config.name] += 1
 
 
 def make_plugin(supervisord: Any, run: str) -> Plugin:
     """Listen from now on; called by supervisord at its start with what its file says."""
     console = Console(sys.stdout.fileno(), sys.stdout.isatty())
     watchdog = Watchdog(supervisord, Path(run), os.environ.get("NOTIFY_SOCKET"), console.warn)
+    plugin = Plugin()
     listeners: list[tuple[type, Listener]] = [
+        (events.ProcessStateStartingEvent, plugin._started),
         (events.ProcessLogStdoutEvent, console.said),
         (events.ProcessStateExitedEvent, console.exited),
         (events.ProcessStateStoppedEvent, console.stopped),
@@ -37,7 +50,7 @@ def make_plugin(supervisord: Any, run: str) -> Plugin:
     ]
     for event, listener in listeners:
         events.subscribe(event, harmless(listener))
-    return Plugin()
+    return plugin
 
 
 def harmless(listener: Listener) -> Listener:

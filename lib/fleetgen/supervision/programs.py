@@ -27,16 +27,47 @@ class Program:
 
     name: str
     port: int
+    address: str
+    section: str
+    """The table of the configuration that says where it listens."""
+
+    @property
+    def url(self) -> str:
+        """Where it serves, as a URL."""
+        return f"http://{self.reached_at('127.0.0.1')}"
+
+    def reached_at(self, host: str) -> str:
+        """Return where others reach it; ``host`` is this machine's name where it listens on every address."""
+        name = host if self.address in ("0.0.0.0", "::", "") else self.address  # noqa: S104 - compared, not listened on
+        return f"[{name}]:{self.port}" if ":" in name else f"{name}:{self.port}"
+
+    @property
+    def port_key(self) -> str:
+        """The key of the configuration that says its port."""
+        return f"{self.section}.port" if self.section == self.name else f"{self.section}.{self.name}_port"
 
 
 def programs(loaded: LoadedConfig, port_offset: int = 0) -> list[Program]:
-    """Return the processes of the set and the ports of their metrics; raise UsageError for a port that cannot be."""
-    metrics = loaded.config.metrics
-    ports = {"company": metrics.company_port, "driver": metrics.driver_port}
-    for name, port in ports.items():
-        if port + port_offset > _GREATEST_PORT:
-            raise UsageError(f"--port-offset {port_offset} takes metrics.{name}_port beyond {_GREATEST_PORT}.")
-    return [Program(name, port + port_offset) for name, port in ports.items()]
+    """Return the processes of the set and where they listen; raise UsageError for a port that cannot be."""
+    metrics, control = loaded.config.metrics, loaded.config.control
+    found = [
+        Program("company", metrics.company_port + port_offset, metrics.address, "metrics"),
+        Program("driver", metrics.driver_port + port_offset, metrics.address, "metrics"),
+    ]
+    if control.enabled:
+        found.append(Program("control", control.port + port_offset, control.address, "control"))
+    for program in found:
+        if program.port > _GREATEST_PORT:
+            raise UsageError(f"--port-offset {port_offset} takes {program.port_key} beyond {_GREATEST_PORT}.")
+    return found
+
+
+def recorded_offset(loaded: LoadedConfig) -> int:
+    """Return what `up` added to every port."""
+    try:
+        return int(loaded.port_offset.read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def render(loaded: LoadedConfig, port_offset: int = 0) -> str:
@@ -59,7 +90,7 @@ def socket_of(conf: Path) -> Path | None:
 
 
 def _sections(loaded: LoadedConfig, port_offset: int) -> Iterator[tuple[str, dict[str, str]]]:
-    yield "unix_http_server", {"file": str(loaded.socket), "chmod": "0700"}
+    yield "unix_http_server", {"file": str(loaded.socket), "chmod": "0600"}
     yield "supervisord", _supervisord(loaded)
     yield (
         "rpcinterface:supervisor",
@@ -93,7 +124,7 @@ def _supervisord(loaded: LoadedConfig) -> dict[str, str]:
 
 def _program(loaded: LoadedConfig, program: Program) -> dict[str, str]:
     command = [sys.executable, "-m", "fleetgen", "run", program.name, "--config", str(loaded.file)]
-    command += ["--address", loaded.config.metrics.address, "--port", str(program.port)]
+    command += ["--address", program.address, "--port", str(program.port)]
     command += ["--data", str(loaded.layout.data), "--run", str(loaded.run)]
     supervisor = loaded.config.supervisor
     return {

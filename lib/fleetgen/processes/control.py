@@ -1,0 +1,192 @@
+"""The control process: serves the HTTP API and its own metrics, and follows the dataset to tell of it."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from fleetgen.cadence.clock import SystemClock, system_now
+from fleetgen.cadence.loop import WakeUp, rest
+from fleetgen.config.loading import LoadedConfig
+from fleetgen.config.token import read_token
+from fleetgen.domain.records import SECOND
+from fleetgen.errors import ConfigurationError, HeldByAnother
+from fleetgen.processes.crashes import CrashRecord
+from fleetgen.processes.heartbeat import Heartbeat
+from fleetgen.supervision.client import Supervisor
+from fleetgen.supervision.orphans import OrphanGuard
+from fleetgen.supervision.programs import programs, recorded_offset
+from fleetgen.telemetry.log_files import LogFiles
+from fleetgen.telemetry.logs import Logger, start_logging
+from fleetgen.web.api import Control, create_app
+from fleetgen.web.following import Follower
+from fleetgen.web.guard import Guard, Policy
+from fleetgen.web.metrics import control_registry
+from fleetgen.web.streams import Hub
+from fleetgen.web.supervised import SupervisedWatch
+
+LOOK_SECONDS = 0.04
+"""The longest time for which a change goes unnoticed."""
+
+_GRACE_SECONDS = 2
+_LONGEST_HEADERS = 16 * 1024
+
+
+class ControlProcess:
+    """A running control process."""
+
+    def __init__(self, loaded: LoadedConfig, log: Logger, address: str, port: int, fault: str | None) -> None:
+        self.loaded, self.log, self.address, self.port = loaded, log, address, port
+        self._came_up = system_now()
+        self._guard = OrphanGuard(loaded.pid_file)
+        self._heartbeat = Heartbeat(loaded.heartbeat("control"))
+        self.hub = Hub(f"{self._came_up:x}")
+        self.follower = Follower(loaded, fault, self.hub)
+        self.watch = SupervisedWatch(loaded, supervised=bool(os.environ.get("SUPERVISOR_ENABLED")))
+        self.server = _Server(self._server_config(), self.hub)
+
+    def waits_out(self, wait: int) -> bool:
+        """Wait so many microseconds after failures in a row; return whether no stop was asked for meanwhile."""
+        if wait:
+            self.log.warning(f"The control process failed before; it waits {wait // SECOND} s", kind="crash_loop")
+        wake_up = WakeUp()
+        wake_up.on_signals()
+        clock = SystemClock()
+        rest(clock, wake_up, clock.now() + wait, self._heartbeat.beat)
+        return not wake_up.stopping
+
+    def serve(self, worked: Callable[[], None]) -> None:
+        """Serve until asked to stop, and tell ``worked`` once that goes well; raises HeldByAnother for a busy port."""
+        listener = _listen(self.address, self.port)
+        self.follower.look()
+        self.watch.start()
+        worked()
+        self.log.info(f"Starting control process on {self._url()}", kind="starting")
+        with listener:
+            asyncio.run(self._live(listener))
+        self.log.info("Stopping control process", kind="stopping")
+
+    async def _live(self, listener: socket.socket) -> None:
+        following = asyncio.create_task(self._follow())
+        await self.server.serve(sockets=[listener])
+        following.cancel()
+
+    async def _follow(self) -> None:
+        """Look again and again; whatever fails is logged and tried again."""
+        while True:
+            try:
+                self._look_around()
+            except Exception as fault:
+                self.log.error("Control could not look around", kind="error", exc_info=fault)
+                await asyncio.sleep(1)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _look_around(self) -> None:
+        if self._guard.is_orphan():
+            os._exit(1)
+        self._heartbeat.beat()
+        valid_before = self.follower.config_fault is None
+        self.follower.look()
+        fault = self.follower.config_fault
+        if valid_before and fault is not None:
+            self.log.error(f"The configuration is invalid; the old settings stay in force. {fault}", kind="config")
+
+    def _server_config(self) -> uvicorn.Config:
+        policy = Policy(self.address, _own_names(), read_token(self.loaded))
+        control = Control(
+            follower=self.follower,
+            hub=self.hub,
+            supervised=self.watch.last,
+            supervisor=Supervisor(self.loaded.socket),
+            programs=programs(self.loaded, recorded_offset(self.loaded)),
+            registry=control_registry(self.follower, self.watch.last),
+            logs=LogFiles(self.loaded.layout.logs),
+            log=self.log,
+            started_at=self._up_since,
+            stopping=lambda: self.server.should_exit,
+        )
+        return uvicorn.Config(
+            Guard(create_app(control), policy, self.log),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=_LONGEST_HEADERS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+
+    def _up_since(self) -> int:
+        """Return when the set came up: supervisord, or this process where there is none."""
+        return _changed_at(self.loaded.pid_file) or self._came_up
+
+    def _url(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{host}:{self.port}"
+
+
+class _Server(uvicorn.Server):
+    """A server that ends its streams when it is asked to stop: they would hold it up otherwise."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        ending = await super().on_tick(counter)
+        if ending:
+            self._hub.end()
+        return ending
+
+
+def main(loaded: LoadedConfig, address: str | None, port: int | None, fault: str | None) -> None:
+    """Run until asked to stop; ``fault`` is what is wrong with the file if ``loaded`` is an older one."""
+    config, log = loaded.config.control, start_logging("control")
+    crashes = CrashRecord(loaded.failures("control"))
+    try:
+        process = ControlProcess(loaded, log, address or config.address, port or config.port, fault)
+        if process.waits_out(crashes.wait):
+            process.serve(crashes.worked)
+    except (HeldByAnother, ConfigurationError) as failure:
+        log.error(f"The control process cannot run: {failure}", kind="failed")
+        raise
+    except Exception as failure:
+        log.error("The control process has failed", kind="failed", exc_info=failure)
+        crashes.failed()
+        raise
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+        listener.listen(128)
+    except OSError as fault:
+        listener.close()
+        raise HeldByAnother(
+            f"Port {port} on {address} cannot be listened on ({fault.strerror}): set control.port to a free one."
+        ) from fault
+    return listener
+
+
+def _own_names() -> frozenset[str]:
+    """Return the names by which other machines may call this one."""
+    return frozenset({socket.gethostname().lower()})
+
+
+def _changed_at(file: Path) -> int | None:
+    try:
+        return file.stat().st_mtime_ns * SECOND // 1_000_000_000
+    except OSError:
+        return None

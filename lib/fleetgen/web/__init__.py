@@ -1,0 +1,1 @@
+"""HTTP: the control API, what it answers, and what it refuses."""

@@ -1,0 +1,161 @@
+"""Owns following the dataset and the configuration: what was last seen of them, and telling of what has changed.
+
+It only reads, and never takes a lock: looking must not hold up the event loop. A damaged manifest is left to those who
+write it.
+"""
+
+import hashlib
+import math
+from typing import Any
+
+from fleetgen.cadence.clock import system_now
+from fleetgen.config.loading import LoadedConfig
+from fleetgen.config.watching import ConfigWatch, Edit
+from fleetgen.domain.records import Settings, Stream, iso
+from fleetgen.errors import FleetgenError
+from fleetgen.generation.dataset import Dataset
+from fleetgen.storage.bronze import read_meta
+from fleetgen.storage.ledger import BatchEntry
+from fleetgen.storage.manifest import Manifest
+from fleetgen.web.pace import BATCHES, Pace
+from fleetgen.web.streams import Hub
+
+MOST_TOLD = 200
+"""Batches of a stream that one look tells of; of more at once, as after a backfill, the newest."""
+
+
+class Follower:
+    """What is known of a data directory and its configuration, refreshed by `look`."""
+
+    def __init__(self, loaded: LoadedConfig, fault: str | None, hub: Hub) -> None:
+        self.loaded = loaded
+        self.config_fault = fault
+        self.config_loaded_at = system_now()
+        self.dataset = Dataset(loaded.layout)
+        self.manifest: Manifest | None = None
+        self.manifest_fault: str | None = None
+        self.pace = Pace()
+        self._hub = hub
+        self._watch = ConfigWatch(loaded.file, loaded)
+        self._primed = False
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the configuration in force."""
+        return hashlib.sha256(self.loaded.text.encode()).hexdigest()
+
+    @property
+    def settings(self) -> Settings:
+        """What the segment in force says, or the configuration before there is one."""
+        manifest, config = self.manifest, self.loaded.config
+        if manifest is not None and manifest.segments:
+            try:
+                return self.dataset.segments(manifest)[-1].settings
+            except (FleetgenError, OSError):
+                pass
+        return config.settings(config.seed or 0)
+
+    def next_due(self, stream: Stream) -> float:
+        """Return the instant at which a stream's next batch is due; infinity while that is not known."""
+        if self.manifest is None or self.manifest.origin is None:
+            return math.inf
+        try:
+            return self.dataset.next_interval(self.manifest, stream).end
+        except (FleetgenError, OSError):
+            return math.inf
+
+    def newest(self, stream: Stream, count: int) -> list[BatchEntry]:
+        """Return the newest recorded batches of a stream, oldest first, as far as they can be read."""
+        return self._newest(stream, self.manifest, count) if self.manifest is not None else []
+
+    def look(self) -> None:
+        """See what has changed, and tell of it."""
+        if edit := self._watch.look(system_now()):
+            self._configured(edit)
+        before = self.manifest
+        try:
+            self.manifest, self.manifest_fault = self.dataset.store.read(), None
+        except (FleetgenError, OSError) as fault:
+            self.manifest_fault = str(fault)
+            return
+        if self.manifest is None or self.manifest == before:
+            return
+        if not self._primed:
+            self._prime(self.manifest)
+        elif before is None or _state(before) != _state(self.manifest):
+            self._hub.tell("state_changed", self._state_told(self.manifest))
+        for stream in Stream:
+            self._tell_batches(stream, self.manifest, before)
+        self._tell_acknowledged(self.manifest, before)
+
+    def _configured(self, edit: Edit) -> None:
+        self.config_fault = edit.fault
+        if edit.loaded is not None:
+            self.loaded = edit.loaded
+            self.config_loaded_at = system_now()
+        told = {"valid": edit.fault is None, "error": edit.fault, "generation_mode": self.loaded.config.mode}
+        self._hub.tell("config_reloaded", {**told, "digest": self.digest, "timestamp": iso(system_now())})
+
+    def _prime(self, manifest: Manifest) -> None:
+        """Take the batches that are there already into account, without telling of them."""
+        self._primed = True
+        for stream in Stream:
+            for entry in self._newest(stream, manifest, BATCHES):
+                self._add_to_pace(stream, entry)
+
+    def _tell_batches(self, stream: Stream, manifest: Manifest, before: Manifest | None) -> None:
+        if before is None:
+            return
+        seen = before.head(stream).next_batch if before.dataset_id == manifest.dataset_id else 0
+        count = min(manifest.head(stream).next_batch - seen, MOST_TOLD)
+        for entry in self._newest(stream, manifest, count):
+            self._add_to_pace(stream, entry)
+            self._hub.tell("batch_generated", self._batch_told(stream, entry))
+
+    def _newest(self, stream: Stream, manifest: Manifest, count: int) -> list[BatchEntry]:
+        """Return the newest recorded batches, oldest first, as far as they can be read."""
+        if count <= 0:
+            return []
+        try:
+            entries = self.dataset.ledgers[stream].newest_batches(count + 1)
+        except (FleetgenError, OSError):
+            return []
+        return [entry for entry in entries if entry.batch_number < manifest.head(stream).next_batch][-count:]
+
+    def _add_to_pace(self, stream: Stream, entry: BatchEntry) -> None:
+        try:
+            if meta := read_meta(self.dataset.layout, stream, entry.batch_id):
+                self.pace.add(stream, meta)
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+    def _tell_acknowledged(self, manifest: Manifest, before: Manifest | None) -> None:
+        for name, consumer in manifest.consumers.items():
+            known = before.consumers.get(name) if before is not None else None
+            for stream, number in consumer.acknowledged.items():
+                if known is not None and known.acknowledged.get(stream) == number:
+                    continue
+                latencies = consumer.latencies.model_dump() if consumer.latencies else None
+                told = {"consumer": name, "stream": stream, "batch_number": number, "latencies": latencies}
+                self._hub.tell("batch_processed", told)
+
+    def _state_told(self, manifest: Manifest) -> dict[str, Any]:
+        desired = manifest.desired
+        return {
+            "status": "paused" if desired.paused else "running",
+            "paused": desired.paused,
+            "pause_reason": desired.pause_reason,
+            "dataset_id": manifest.dataset_id,
+            "segment": len(manifest.segments),
+            "generation_mode": self.settings.mode,
+            "timestamp": iso(system_now()),
+        }
+
+    def _batch_told(self, stream: Stream, entry: BatchEntry) -> dict[str, Any]:
+        told = entry.model_dump(exclude={"kind", "start", "end", "parts"})
+        span = {"interval_start": entry.start, "interval_end": entry.end}
+        return {"stream": stream, **told, **span, "timestamp": iso(system_now())}
+
+
+def _state(manifest: Manifest) -> tuple[Any, ...]:
+    return manifest.dataset_id, manifest.desired, len(manifest.segments), manifest.reinitialised
