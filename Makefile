@@ -10,11 +10,11 @@ LOCKS := packaging/locks
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-install: $(VENV)/.core ## set up the environment that `make run` needs
+install: $(VENV)/.run ## set up the environment that `make run` needs
 
 install-dev: $(VENV)/.dev ## set up the environment that tests and checks need
 
-run: $(VENV)/.core ## start the set; Ctrl-C stops it
+run: $(VENV)/.run ## start the set; Ctrl-C stops it
 	@exec bin/fleetgen up
 
 test: $(VENV)/.dev .venv-numpy-oldest/.done ## run all tests, the long ones in their short form
@@ -57,8 +57,8 @@ clean: ## remove the environment and what tools left; data and run stay
 $(VENV)/bin/python:
 	@packaging/make-environment $(VENV)
 
-$(VENV)/.core: $(VENV)/bin/python $(LOCKS)/core.txt pyproject.toml
-	@packaging/install $(VENV) $(LOCKS)/core.txt
+$(VENV)/.run: $(LOCKS)/run.txt pyproject.toml | $(VENV)/bin/python
+	@packaging/install $(VENV) $(LOCKS)/run.txt
 	@touch $@
 
 .venv-numpy-oldest/.done: $(LOCKS)/numpy-oldest.txt | $(VENV)/bin/python
@@ -67,6 +67,6 @@ $(VENV)/.core: $(VENV)/bin/python $(LOCKS)/core.txt pyproject.toml
 	@.venv-numpy-oldest/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: --requirement $(LOCKS)/numpy-oldest.txt
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.core $(LOCKS)/dev.txt
+$(VENV)/.dev: $(LOCKS)/dev.txt pyproject.toml | $(VENV)/bin/python
 	@packaging/install $(VENV) $(LOCKS)/dev.txt
-	@touch $@
+	@touch $(VENV)/.run $@

@@ -37,11 +37,11 @@ def call(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
 
 
 def set_keys(folder: Path, **values: str) -> None:
-    """Replace the lines of these keys in the configuration."""
+    """Replace the first lines of these keys in the configuration."""
     file = folder / "generator.toml"
     lines = file.read_text().splitlines()
     for key, value in values.items():
-        (place,) = (place for place, line in enumerate(lines) if line.split("=")[0].strip() == key)
+        place = next(place for place, line in enumerate(lines) if line.split("=")[0].strip() == key)
         lines[place] = f"{key} = {value}"
     file.write_text("\n".join(lines) + "\n")
 

@@ -91,7 +91,7 @@ def test_log_files_hold_one_json_object_a_line_with_the_named_keys(running: Runn
 def test_supervisorctl_runs_only_for_the_owner(running: RunningSet) -> None:
     run = running.folder / "run"
     assert run.stat().st_mode & 0o777 == 0o700
-    assert (run / "supervisor.sock").stat().st_mode & 0o777 == 0o700
+    assert (run / "supervisor.sock").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -48,15 +48,17 @@ def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
 class RunningSet:
     """`fleetgen up` and what can be seen of it. The folder's path is short, for the sake of the socket's."""
 
-    def __init__(self, control: bool = False, **settings: str) -> None:
+    def __init__(self, control: bool = False, pipeline: bool = False, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
         self.config = self.folder / "etc" / "generator.toml"
         subprocess.run([*FLEETGEN, "init", str(self.folder)], check=True, capture_output=True)
         self.ports = dict(zip(("company", "driver"), free_ports(2), strict=True))
         self.configure(**{f"{name}_port": str(port) for name, port in self.ports.items()}, **settings)
-        (self.control_port,) = free_ports(1)
+        self.control_port, self.pipeline_port = free_ports(2)
+        self.configure(pipeline_port=str(self.pipeline_port))
+        self.configure_table("pipeline", enabled=str(pipeline).lower())
         self.configure_table("control", enabled=str(control).lower(), port=str(self.control_port))
-        self._programs = 3 if control else 2
+        self._programs = 2 + control + pipeline
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -169,9 +171,9 @@ class RunningSet:
 
 
 @contextmanager
-def running_set(control: bool = False, **settings: str) -> Iterator[RunningSet]:
-    """A set that is up, and gone afterwards; with a control process if asked."""
-    with RunningSet(control, **settings) as running:
+def running_set(control: bool = False, pipeline: bool = False, **settings: str) -> Iterator[RunningSet]:
+    """A set that is up, and gone afterwards; with a control or a pipeline process if asked."""
+    with RunningSet(control, pipeline, **settings) as running:
         running.start()
         yield running
 

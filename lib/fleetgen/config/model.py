@@ -171,11 +171,13 @@ class Metrics(_Table):
     """Port of the company process."""
     driver_port: Port = 9102
     """Port of the driver process."""
+    pipeline_port: Port = 9103
+    """Port of the pipeline process."""
 
     @model_validator(mode="after")
     def _distinct(self) -> "Metrics":
-        if self.company_port == self.driver_port:
-            raise ValueError("gives two processes the same port: company_port and driver_port must differ")
+        if len({self.company_port, self.driver_port, self.pipeline_port}) < 3:
+            raise ValueError("gives two processes the same port: company_port, driver_port and pipeline_port must differ")
         return self
 
 
@@ -199,6 +201,13 @@ class Control(_Table):
                 'of at least 16 characters, or address to "127.0.0.1"'
             )
         return self
+
+
+class Pipeline(_Table):
+    """The pipeline process: carries published batches from bronze to silver and gold."""
+
+    enabled: Annotated[bool, _allowed("true or false")] = True
+    """Whether the set has a pipeline process."""
 
 
 def is_loopback(address: str) -> bool:
@@ -273,11 +282,13 @@ class Config(_Table):
     paths: Annotated[Paths, _allowed("a table")] = Paths()
     metrics: Annotated[Metrics, _allowed("a table")] = Metrics()
     control: Annotated[Control, _allowed("a table")] = Control()
+    pipeline: Annotated[Pipeline, _allowed("a table")] = Pipeline()
     supervisor: Annotated[Supervisor, _allowed("a table")] = Supervisor()
 
     @model_validator(mode="after")
     def _own_ports(self) -> "Config":
-        if self.control.enabled and self.control.port in (self.metrics.company_port, self.metrics.driver_port):
+        metrics = self.metrics
+        if self.control.enabled and self.control.port in (metrics.company_port, metrics.driver_port, metrics.pipeline_port):
             raise ValueError("gives two processes the same port: control.port must differ from those in [metrics]")
         return self
 

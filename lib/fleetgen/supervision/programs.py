@@ -54,6 +54,8 @@ def programs(loaded: LoadedConfig, port_offset: int = 0) -> list[Program]:
         Program("company", metrics.company_port + port_offset, metrics.address, "metrics"),
         Program("driver", metrics.driver_port + port_offset, metrics.address, "metrics"),
     ]
+    if loaded.config.pipeline.enabled:
+        found.append(Program("pipeline", metrics.pipeline_port + port_offset, metrics.address, "metrics"))
     if control.enabled:
         found.append(Program("control", control.port + port_offset, control.address, "control"))
     for program in found:

@@ -34,6 +34,8 @@ DEFAULTS: dict[str, Any] = {
         },
     },
     "schedule": {"catch_up_limit": 10},
+    "control": {"enabled": True, "address": "127.0.0.1", "port": 18000},
+    "pipeline": {"enabled": True},
     "quality": {
         "enabled": False,
         "event_error_rate": 0.15,
@@ -48,7 +50,7 @@ DEFAULTS: dict[str, Any] = {
         },
     },
     "paths": {"data": "../data", "run": "../run"},
-    "metrics": {"address": "127.0.0.1", "company_port": 9101, "driver_port": 9102},
+    "metrics": {"address": "127.0.0.1", "company_port": 9101, "driver_port": 9102, "pipeline_port": 9103},
     "supervisor": {"start_retries": 5, "stop_wait_seconds": 10},
 }
 
@@ -85,10 +87,13 @@ def test_the_model_has_no_key_beyond_the_tested_ones() -> None:
         "quality": shapes["QualityTable"],
         "paths": shapes["Paths"],
         "metrics": shapes["Metrics"],
+        "control": shapes["Control"],
+        "pipeline": shapes["Pipeline"],
         "supervisor": shapes["Supervisor"],
     }
     names = {table: set(shape["properties"]) for table, shape in tables.items()}
-    names[""] -= {"fleet", "modes", "schedule", "quality", "paths", "metrics", "supervisor"}
+    names[""] -= set(tables) | {"modes"}
+    names["control"] -= {"token_file"}  # has no default, and is tested with the control process
     names["quality"] -= {"weights"}
     names["quality.weights"] = set(ISSUE_TYPES)
 
