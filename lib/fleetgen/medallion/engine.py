@@ -7,7 +7,11 @@ All tables are a function of bronze alone. There is one engine at a time; holdin
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
 
 import duckdb
 import pyarrow as pa
@@ -28,7 +32,12 @@ PASS_LINES = 100_000
 PASS_BATCHES = 250
 """So much is carried at once; a larger batch by itself."""
 
+_COMMITS_AT_ONCE = 4
 _SETTINGS = {"threads": 2, "memory_limit": "700MB", "preserve_insertion_order": False}
+_BATCHES_SQL = """
+    CREATE OR REPLACE TEMP TABLE batches AS SELECT * REPLACE (
+        make_timestamptz(interval_start) AS interval_start, make_timestamptz(interval_end) AS interval_end
+    ) FROM batch_rows"""
 _BATCH_COLUMNS = ("stream", "batch_number", "batch_id", "interval_start", "interval_end", "lines")
 
 
@@ -59,8 +68,8 @@ class Engine:
         forms = [*(silver.form for silver in (*RECORDS.values(), QUARANTINE)), *(gold.form for gold in GOLD)]
         self._tables = {form.name: open_table(form, layout, dataset_id, keep_seconds) for form in forms}
         self._upkeep = Upkeep(tuple(self._tables.values()))
-        self._connection = duckdb.connect(config=_SETTINGS)
-        self._connection.execute("SET TimeZone = 'UTC'")
+        self._workers = ThreadPoolExecutor(_COMMITS_AT_ONCE, "commit")
+        self._connection = _connect()
         self._load_companies()
 
     def next_batch(self, stream: Stream) -> int:
@@ -82,7 +91,8 @@ class Engine:
         return self._upkeep.perform()
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Let go of threads and memory."""
+        self._workers.shutdown()
         self._connection.close()
 
     def _tables_of(self, stream: Stream) -> list[Table]:
@@ -100,84 +110,98 @@ class Engine:
         watch = StopWatch()
         self._judge(stream, entries)
         last = entries[-1].batch_number
-        for silver in silver_of(stream):
-            carried.rows[silver.form.name] += self._append(silver, stream, last)
+        self._write(silver_of(stream), stream, last, carried)
         if stream is Stream.COMPANIES:
             self._welcome_companies()
         watch.lap("silver")
-        for gold in gold_of(stream):
-            carried.rows[gold.form.name] += self._refine(gold, stream, last)
+        self._write(gold_of(stream), stream, last, carried)
         watch.lap("gold")
         self._count(entries, carried)
         self._connection.execute("DROP TABLE judged")
+        if sum(entry.record_count for entry in entries) > PASS_LINES:
+            self._give_memory_back()
         carried.bronze_to_silver_seconds += watch.phases["silver"]
         carried.silver_to_gold_seconds += watch.phases["gold"]
 
     def _judge(self, stream: Stream, entries: Sequence[BatchEntry]) -> None:
         lines = read_batches(self._layout, stream, entries, self._beat)
-        self._connection.register("batch_rows", _batch_rows(stream, entries))
-        self._connection.execute(
-            """CREATE OR REPLACE TEMP TABLE batches AS SELECT * REPLACE (
-                make_timestamptz(interval_start) AS interval_start, make_timestamptz(interval_end) AS interval_end
-            ) FROM batch_rows"""
-        )
-        self._connection.unregister("batch_rows")
-        self._connection.register("lines", lines)
-        judge(self._connection, stream)
-        self._connection.unregister("lines")
+        with self._registered("batch_rows", _batch_rows(stream, entries)):
+            self._connection.execute(_BATCHES_SQL)
+        with self._registered("lines", lines):
+            judge(self._connection, stream)
         self._beat()
 
-    def _append(self, declared: Silver | Gold, stream: Stream, last: int) -> int:
-        """Append the rows of the batches that the table lacks; return how many."""
+    def _write(self, declared: Sequence[Silver | Gold], stream: Stream, last: int, carried: Carried) -> None:
+        """Commit to each table the rows of the batches that it lacks.
+
+        The rows are made one table after another; the commits, which mostly wait, run beside each other.
+        """
+        commits: list[Future[None]] = []
+        for each in declared:
+            if self._tables[each.form.name].last_batch(stream) < last:
+                rows, commit = self._prepared(each, stream, last)
+                carried.rows[each.form.name] += rows
+                commits.append(self._workers.submit(commit))
+        for done in commits:
+            done.result()
+            self._beat()
+
+    def _prepared(self, declared: Silver | Gold, stream: Stream, last: int) -> tuple[int, Callable[[], None]]:
+        """Return the number of rows that a table gets, and the call that commits them."""
         table = self._tables[declared.form.name]
-        if (after := table.last_batch(stream)) >= last:
-            return 0
-        rows = self._rows(declared.sql, after, declared.form.schema)
-        table.append(rows, stream, last)
-        self._beat()
-        return rows.num_rows
+        after = table.last_batch(stream)
+        if not (isinstance(declared, Gold) and declared.kept):
+            rows = self._rows(declared, after)
+            return rows.num_rows, partial(table.append, rows, stream, last)
+        days = self._days(after) if declared.form.partition_by else None
+        own = table.rows() if days is None else table.rows([("day", "in", days)])
+        with self._registered("own", own):
+            rows = self._rows(declared, after)
+        if days is None:
+            return rows.num_rows, partial(table.replace, rows, stream, last)
+        # Without a day there is nothing to replace, and nothing is appended.
+        named = ", ".join(f"'{day}'" for day in days)
+        replace = partial(table.replace, rows, stream, last, f"day IN ({named})")
+        return rows.num_rows, replace if days else partial(table.append, rows, stream, last)
 
-    def _refine(self, gold: Gold, stream: Stream, last: int) -> int:
-        return self._replace(gold, stream, last) if gold.kept else self._append(gold, stream, last)
-
-    def _replace(self, gold: Gold, stream: Stream, last: int) -> int:
-        """Put new sums in the place of a kept table's own; return how many."""
-        table = self._tables[gold.form.name]
-        if (after := table.last_batch(stream)) >= last:
-            return 0
-        days = self._days(after) if gold.form.partition_by else []
-        own = table.rows([("day", "in", days)] if days else None) if days or not gold.form.partition_by else None
-        self._connection.register("own", gold.form.schema.empty_table() if own is None else own)
-        rows = self._rows(gold.sql, after, gold.form.schema)
-        self._connection.unregister("own")
-        if gold.form.partition_by and not days:
-            table.append(rows, stream, last)
-        else:
-            table.replace(rows, stream, last, f"day IN ({', '.join(map(repr, days))})" if days else None)
-        self._beat()
-        return rows.num_rows
-
-    def _days(self, after: int) -> list[str]:
+    def _days(self, after: int) -> list[date]:
         found = self._connection.execute(
-            """SELECT DISTINCT timezone('UTC', timestamp)::DATE::VARCHAR FROM judged
+            """SELECT DISTINCT timezone('UTC', timestamp)::DATE FROM judged
             WHERE event_type = 'delivered' AND batch_number > $after ORDER BY 1""",
             {"after": after},
         )
         return [day for (day,) in found.fetchall()]
 
-    def _rows(self, sql: str, after: int, schema: pa.Schema) -> pa.Table:
-        return self._connection.execute(sql, {"after": after}).to_arrow_table().cast(schema)
+    def _rows(self, declared: Silver | Gold, after: int) -> pa.Table:
+        return self._connection.sql(declared.sql, params={"after": after}).to_arrow_table().cast(declared.form.schema)
+
+    def _give_memory_back(self) -> None:
+        """Begin anew with the companies alone: DuckDB would keep what a large batch took for as long as it lives."""
+        names = ("known_companies", "unknown_companies")
+        kept = {name: self._connection.sql(f"FROM {name}").to_arrow_table() for name in names}
+        self._connection.close()
+        self._connection = _connect()
+        for name, rows in kept.items():
+            self._keep(name, rows)
+
+    def _keep(self, name: str, rows: pa.Table) -> None:
+        """Make a table in memory."""
+        with self._registered("rows_to_keep", rows):
+            self._connection.execute(f"CREATE TEMP TABLE {name} AS SELECT DISTINCT company_id FROM rows_to_keep")
+
+    @contextmanager
+    def _registered(self, name: str, rows: pa.Table) -> Iterator[None]:
+        self._connection.register(name, rows)
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
 
     def _load_companies(self) -> None:
         """Take the companies that silver knows into memory, and finish what a kill left in the table of the unknown."""
-        known = self._tables[RECORDS[Stream.COMPANIES].form.name].rows(columns=["company_id"])
-        self._connection.register("known", known)
-        self._connection.execute("CREATE TEMP TABLE known_companies AS SELECT company_id FROM known")
-        self._connection.unregister("known")
-        unknown = self._tables[UNKNOWN.form.name].rows(columns=["company_id"])
-        self._connection.register("unknown", unknown)
-        self._connection.execute("CREATE TEMP TABLE unknown_companies AS SELECT DISTINCT company_id FROM unknown")
-        self._connection.unregister("unknown")
+        silver = RECORDS[Stream.COMPANIES].form.name
+        for name, table in (("known_companies", silver), ("unknown_companies", UNKNOWN.form.name)):
+            self._keep(name, self._tables[table].rows(columns=["company_id"]))
         self._forget_arrived("known_companies")
 
     def _welcome_companies(self) -> None:
@@ -202,6 +226,12 @@ class Engine:
             else:
                 carried.rules[rule] += count
                 carried.outcomes["duplicate" if rule == "duplicate" else "quarantined"] += count
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config=_SETTINGS)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 def _passes(entries: Sequence[BatchEntry]) -> Iterator[list[BatchEntry]]:

@@ -87,10 +87,10 @@ class Table:
         """Delete the rows that the predicate names; to do it again does no harm."""
         self.delta.delete(predicate, post_commithook_properties=NO_HOOKS)
 
-    def rows(self, partitions: list[tuple[str, str, Any]] | None = None, columns: list[str] | None = None) -> pa.Table:
-        """Return the table's rows, or those of some partitions."""
+    def rows(self, filters: list[tuple[str, str, Any]] | None = None, columns: list[str] | None = None) -> pa.Table:
+        """Return the table's rows, or those that the filters name."""
         try:
-            return self.delta.to_pyarrow_table(partitions=partitions, columns=columns)
+            return self.delta.to_pyarrow_table(filters=filters, columns=columns)
         except (DeltaError, OSError) as fault:
             raise damaged(self.folder, fault) from fault
 

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, field
 
-from deltalake import DeltaTable
 
 from fleetgen.medallion.tables import NO_HOOKS, Table
 
@@ -59,6 +58,3 @@ def _last_checkpoint(table: Table) -> int:
         return 0
 
 
-def is_due(delta: DeltaTable, checkpoint: int) -> bool:
-    """Whether a table has had so many commits that it should be kept up."""
-    return delta.version() - checkpoint >= DUE_COMMITS
