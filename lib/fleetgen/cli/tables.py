@@ -101,12 +101,14 @@ def _print(found: "duckdb.DuckDBPyRelation", form: str) -> None:
 
 
 def _rows(found: "duckdb.DuckDBPyRelation") -> Iterator[tuple[Any, ...]]:
-    while rows := found.fetchmany(_ROWS_AT_ONCE):
-        yield from rows
+    for rows in found.to_arrow_reader(_ROWS_AT_ONCE):
+        yield from zip(*(column.to_pylist() for column in rows.columns), strict=True)
 
 
 def _print_table(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    table = Table(*map(Text, names), box=None, header_style="dim")
+    table = Table(box=None, header_style="dim")
+    for name in names:
+        table.add_column(Text(name))
     for row in islice(rows, _MOST_ROWS):
         table.add_row(*(Text("NULL", style="dim") if value is None else Text(value) for value in row))
     console = Console(highlight=False)
