@@ -1,0 +1,145 @@
+"""Owns the reader's view: bronze, silver and gold as schemas of a DuckDB database in memory, and facts about the tables.
+
+Each table is read at the version that is the newest when the connection is made, so a query sees whole batches while
+the pipeline writes on. Nothing here writes.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from fleetgen.domain.records import Stream
+from fleetgen.errors import FleetgenError
+from fleetgen.medallion.gold import GOLD
+from fleetgen.medallion.silver import QUARANTINE, RECORDS
+from fleetgen.medallion.tables import TableForm, load
+from fleetgen.storage.layout import Layout
+
+FORMS: tuple[TableForm, ...] = tuple(each.form for each in (*RECORDS.values(), QUARANTINE, *GOLD))
+"""Every table of the pipeline."""
+
+LAYERS = ("bronze", "silver", "gold")
+
+
+class NoTables(FleetgenError):
+    """There are no tables yet: the pipeline makes them. Start the set with `fleetgen up`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What is in a table, at its newest version."""
+
+    layer: str
+    name: str
+    rows: int
+    files: int
+    bytes: int
+    version: int
+
+
+def table_facts(layout: Layout) -> list[TableFacts]:
+    """Return facts about each table that exists; raises NoTables without any."""
+    facts = [_facts(form, delta) for form, delta in _existing(layout)]
+    if not facts:
+        raise NoTables
+    return facts
+
+
+def has_tables(layout: Layout) -> bool:
+    """Whether the pipeline has made any table yet."""
+    return any(form.folder(layout).is_dir() for form in FORMS)
+
+
+def connect(layout: Layout, with_bronze: bool) -> duckdb.DuckDBPyConnection:
+    """Return a connection with a view of each table that exists; names that are unique need no schema.
+
+    Bronze is every published line: listing its files takes time, so it is left out unless it is asked for.
+    """
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for layer in LAYERS:
+        connection.execute(f"CREATE SCHEMA {layer}")
+    for form, delta in _existing(layout):
+        connection.execute(f"CREATE VIEW {form.layer}.{form.name} AS {_view(form, delta, connection)}")
+    if with_bronze:
+        for stream in Stream:
+            _add_bronze(connection, layout, stream)
+    connection.execute("SET search_path = 'silver,gold'")
+    return connection
+
+
+def _existing(layout: Layout) -> Iterator[tuple[TableForm, DeltaTable]]:
+    for form in FORMS:
+        if (delta := load(form.folder(layout))) is not None:
+            yield form, delta
+
+
+def _facts(form: TableForm, delta: DeltaTable) -> TableFacts:
+    files = pa.table(delta.get_add_actions(flatten=True)).to_pydict()
+    return TableFacts(
+        layer=form.layer,
+        name=form.name,
+        rows=sum(files["num_records"]),
+        files=len(files["num_records"]),
+        bytes=sum(files["size_bytes"]),
+        version=delta.version(),
+    )
+
+
+def _view(form: TableForm, delta: DeltaTable, connection: duckdb.DuckDBPyConnection) -> str:
+    columns = ", ".join(form.schema.names)
+    paths = [unquote(uri) for uri in delta.file_uris()]
+    if paths:
+        days = "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
+        return f"SELECT {columns} FROM read_parquet([{', '.join(map(_quoted, paths))}], {days})"
+    connection.register(f"no_{form.name}", form.schema.empty_table())
+    return f"FROM no_{form.name}"
+
+
+def _add_bronze(connection: duckdb.DuckDBPyConnection, layout: Layout, stream: Stream) -> None:
+    """Add a view of a stream's raw lines: ``batch_id``, ``line`` (from 1 over the parts), ``raw``, ``json``."""
+    files = sorted(layout.stream(stream).glob(f"*/{stream}*.jsonl"))
+    if not files:
+        columns = "'' AS batch_id, 0::BIGINT AS line, '' AS raw, NULL::JSON AS json"
+        connection.execute(f"CREATE VIEW bronze.{stream} AS SELECT {columns} WHERE false")
+        return
+    connection.execute(f"CREATE TABLE bronze.{stream}_parts (file VARCHAR, lines_before BIGINT)")
+    if parts := [part for file in files if file.name.endswith("-00000.jsonl") for part in _parts(file.parent)]:
+        connection.executemany(f"INSERT INTO bronze.{stream}_parts VALUES (?, ?)", parts)
+    pattern = _quoted(str(layout.stream(stream) / "*" / f"{stream}*.jsonl"))
+    connection.execute(
+        f"""CREATE VIEW bronze.{stream} AS
+        WITH files AS (
+            SELECT filename, coalesce(lines_before, 0) AS lines_before, {_LINES} AS lines
+            FROM read_blob({pattern}) LEFT JOIN bronze.{stream}_parts ON file = filename
+        ), numbered AS (
+            SELECT filename, lines_before, unnest(lines) AS raw, generate_subscripts(lines, 1) AS place FROM files
+        )
+        SELECT split_part(filename, '/', -2) AS batch_id, lines_before + place AS line, raw,
+            CASE WHEN json_valid(raw) THEN raw::JSON END AS json
+        FROM numbered"""
+    )
+
+
+_TEXT = r"coalesce(try(decode(content)), replace(replace(content::VARCHAR, '\x0A', chr(10)), '\x22', '\"'))"
+_LINES = f"CASE WHEN size > 0 THEN string_split(rtrim_newline({_TEXT}), chr(10)) ELSE [] END"
+_LINES = _LINES.replace(f"rtrim_newline({_TEXT})", f"regexp_replace({_TEXT}, '\\n$', '')")
+"""A file's lines; bytes that are no UTF-8 let its text stand with all such bytes as ``\\xFF``."""
+
+
+def _parts(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield the files of a batch of several parts, and how many lines come before each."""
+    before = 0
+    for part in json.loads((folder / "batch_meta.json").read_bytes())["parts"]:
+        yield str(folder / part["file"]), before
+        before += part["record_count"]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

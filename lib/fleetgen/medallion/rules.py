@@ -1,0 +1,272 @@
+"""Owns the rules: one DuckDB program that takes raw lines and says of each whether it is accepted, and if not, why.
+
+It knows the records' schema and nothing of files, tables or the machine that runs it. A line belongs to a batch, and
+all lines of a batch must be judged together, for a duplicate is known by its original.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import duckdb
+
+from fleetgen.domain.records import COMPANY_FIELDS, EVENT_FIELDS, EVENT_TYPES, GEOGRAPHIES, Stream
+from fleetgen.domain.schemas import schema_text
+
+RULES = (
+    "empty_line",
+    "invalid_utf8",
+    "line_too_long",
+    "duplicate",
+    "invalid_json",
+    "not_an_object",
+    "duplicate_key",
+    "missing_field",
+    "null_value",
+    "wrong_type",
+    "unknown_field",
+    "malformed_id",
+    "malformed_timestamp",
+    "invalid_enum",
+    "outside_interval",
+    "conflicting_duplicate",
+)
+"""In the order in which they are tried: the first that applies rejects the line."""
+
+ISSUE_OF_RULE = {
+    "missing_field": "missing_field",
+    "null_value": "null_value",
+    "malformed_timestamp": "malformed_timestamp",
+    "invalid_enum": "invalid_enum",
+    "duplicate": "duplicate",
+    "outside_interval": "boundary_violation",
+}
+"""The type of injected issue that a rule finds; the other rules find what fleetgen never injects."""
+
+LINE_LIMIT_BYTES = 1 << 20
+"""A longer line is no record."""
+
+KEPT_CHARACTERS = 1 << 16
+"""So much of a rejected line is kept."""
+
+_LAX = r"(?i)nan|inf|,[ \t\r\n]*[\]}]"
+"""What DuckDB's parser lets pass although it is no JSON; it may also stand inside of a string."""
+_STRING = r'"(?:[^"\\]|\\.)*"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What the records of a stream must look like."""
+
+    fields: tuple[str, ...]
+    patterns: dict[str, str]
+    """Of the fields that hold an id."""
+    booleans: tuple[str, ...]
+    choice_field: str
+    choices: tuple[str, ...]
+    time_field: str
+    time_pattern: str
+
+    @property
+    def identity(self) -> str:
+        """The field that tells the records apart."""
+        return self.fields[0]
+
+    def place(self, field: str) -> str:
+        """Return the SQL of a field's JSON text, NULL where the field is missing."""
+        return f"found[{self.fields.index(field) + 1}]"
+
+
+@cache
+def _form(stream: Stream) -> _Form:
+    properties = json.loads(schema_text(stream, "jsonschema"))["properties"]
+    companies = stream is Stream.COMPANIES
+    time_field = "created_at" if companies else "timestamp"
+    patterns = {name: rules["pattern"][1:-1] for name, rules in properties.items() if "pattern" in rules}
+    return _Form(
+        fields=COMPANY_FIELDS if companies else EVENT_FIELDS,
+        time_pattern=patterns.pop(time_field),
+        patterns=patterns,
+        booleans=tuple(name for name, rules in properties.items() if rules["type"] == "boolean"),
+        choice_field="geography" if companies else "event_type",
+        choices=GEOGRAPHIES if companies else EVENT_TYPES,
+        time_field=time_field,
+    )
+
+
+def record_columns(stream: Stream) -> dict[str, str]:
+    """Return the typed columns of a stream's accepted records, with their DuckDB types."""
+    form = _form(stream)
+    types = dict.fromkeys(form.booleans, "BOOLEAN") | {form.time_field: "TIMESTAMPTZ"}
+    return {name: types.get(name, "VARCHAR") for name in form.fields}
+
+
+def judge(connection: duckdb.DuckDBPyConnection, stream: Stream, lines: str = "lines", judged: str = "judged") -> None:
+    """Judge the lines of whole batches, and leave the judged rows in a temporary table.
+
+    ``lines`` names a relation with ``batch_number``, ``line`` (from 1), ``raw`` (text; bytes that are no UTF-8 stand in
+    it in some readable form), ``valid_utf8``, ``size_bytes``, and the batch's ``interval_start`` and ``interval_end``
+    (microseconds since the epoch). A judged row has ``batch_number``, ``line``, ``rule`` (NULL: accepted), ``field``
+    (which one the rule found at fault), ``raw`` and ``size_bytes`` (of rejected lines), and the typed fields.
+    """
+    form = _form(stream)
+    connection.execute(_repeated_lines(lines))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {judged} AS {_judgement(form, lines)}")
+    if connection.execute(_repeated_ids(form, judged)).fetchone() is not None:
+        connection.execute(_reject_repeated_ids(form, lines, judged))
+    connection.execute("DROP TABLE repeated_lines")
+
+
+def _repeated_lines(lines: str) -> str:
+    """Find lines that stand in their batch before, byte for byte: by hash first, then by text."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE repeated_lines AS
+        SELECT batch_number, line FROM {lines}
+        WHERE hash(batch_number, raw) IN (SELECT hash(batch_number, raw) FROM {lines} GROUP BY 1 HAVING count(*) > 1)
+        QUALIFY line > min(line) OVER (PARTITION BY batch_number, raw)"""
+
+
+def _judgement(form: _Form, lines: str) -> str:
+    typed = ", ".join(f"CASE WHEN rule IS NULL THEN {_typed(form, field)} END AS {field}" for field in form.fields)
+    paths = [f"$.{field}" for field in form.fields]
+    return f"""
+        WITH seen AS (
+            SELECT lines.*, repeated_lines.line IS NOT NULL AS is_repeated,
+                CASE WHEN valid_utf8 AND size_bytes <= {LINE_LIMIT_BYTES} THEN {_is_json()} ELSE false END AS is_json
+            FROM {lines} AS lines LEFT JOIN repeated_lines USING (batch_number, line)
+        ), opened AS (
+            SELECT *, is_json AND left(ltrim(raw, {_SPACE}), 1) = '{{' AS is_object FROM seen
+        ), parsed AS (
+            SELECT *, CASE WHEN is_object THEN json_extract(raw, {paths})::VARCHAR[] END AS found,
+                CASE WHEN is_object THEN len(json_keys(raw)) END AS key_count
+            FROM opened
+        ), ruled AS (
+            SELECT *, CASE {_rules(form)} END AS rule FROM parsed
+        )
+        SELECT batch_number, line, rule, {_faulty_field(form)} AS field,
+            CASE WHEN rule IS NOT NULL THEN left(raw, {KEPT_CHARACTERS}) END AS raw,
+            CASE WHEN rule IS NOT NULL THEN size_bytes END AS size_bytes, {typed}
+        FROM ruled"""
+
+
+_SPACE = r"' ' || chr(9) || chr(10) || chr(13)"
+
+
+def _is_json() -> str:
+    lax = f"regexp_matches(regexp_replace(raw, '{_STRING}', '', 'g'), '{_LAX}')"
+    return f"json_valid(raw) AND NOT (CASE WHEN regexp_matches(raw, '{_LAX}') THEN {lax} ELSE false END)"
+
+
+def _rules(form: _Form) -> str:
+    """Return the branches of a CASE, in the order of RULES."""
+    tests = {
+        "empty_line": f"trim(raw, {_SPACE}) = ''",
+        "invalid_utf8": "NOT valid_utf8",
+        "line_too_long": f"size_bytes > {LINE_LIMIT_BYTES}",
+        "duplicate": "is_repeated",
+        "invalid_json": "NOT is_json",
+        "not_an_object": "NOT is_object",
+        "duplicate_key": f"CASE WHEN {_has_all_fields(form)} THEN false ELSE {_has_repeated_key()} END",
+        "missing_field": _any(f"{form.place(field)} IS NULL" for field in form.fields),
+        "null_value": _any(f"{form.place(field)} = 'null'" for field in form.fields),
+        "wrong_type": _any(_has_wrong_type(form, field) for field in form.fields),
+        "unknown_field": f"key_count <> {len(form.fields)}",
+        "malformed_id": _any(_has_malformed_id(form, field) for field in form.patterns),
+        "malformed_timestamp": f"{_instant(form)} IS NULL",
+        "invalid_enum": _has_invalid_choice(form),
+        "outside_interval": f"epoch_us({_instant(form)}) NOT BETWEEN interval_start AND interval_end - 1",
+    }
+    return " ".join(f"WHEN {test} THEN '{rule}'" for rule, test in tests.items())
+
+
+def _any(tests: Any) -> str:
+    return "(" + " OR ".join(tests) + ")"
+
+
+def _has_all_fields(form: _Form) -> str:
+    """As many keys as fields and every field there: then no key is unknown and none stands twice."""
+    present = " AND ".join(f"{form.place(field)} IS NOT NULL" for field in form.fields)
+    return f"key_count = {len(form.fields)} AND {present}"
+
+
+def _has_repeated_key() -> str:
+    return "len(list_distinct(json_keys(raw))) <> key_count"
+
+
+def _has_wrong_type(form: _Form, field: str) -> str:
+    if field in form.booleans:
+        return f"{form.place(field)} NOT IN ('true', 'false')"
+    return f"NOT starts_with({form.place(field)}, '\"')"
+
+
+def _has_malformed_id(form: _Form, field: str) -> str:
+    return f"NOT regexp_full_match({form.place(field)}, '\"{form.patterns[field]}\"')"
+
+
+def _has_invalid_choice(form: _Form) -> str:
+    choices = ", ".join(f"'\"{choice}\"'" for choice in form.choices)
+    return f"{form.place(form.choice_field)} NOT IN ({choices})"
+
+
+def _instant(form: _Form) -> str:
+    """Return the SQL of the record's instant; NULL if it has another form or is in no calendar.
+
+    The clock's range is looked at apart: DuckDB takes hour 24 for the next day's midnight.
+    """
+    place = form.place(form.time_field)
+    return f"""CASE WHEN regexp_full_match({place}, '"{form.time_pattern}"') AND {place}[13:14] < '24'
+        THEN try_cast({place}[2:-2] AS TIMESTAMP) END"""
+
+
+def _typed(form: _Form, field: str) -> str:
+    if field in form.booleans:
+        return f"{form.place(field)} = 'true'"
+    if field == form.time_field:
+        return f"timezone('UTC', {_instant(form)})"
+    return f"{form.place(field)}[2:-2]"
+
+
+def _faulty_field(form: _Form) -> str:
+    """Return the SQL of the first field at which the line's rule applies."""
+    finders = {
+        "missing_field": {field: f"{form.place(field)} IS NULL" for field in form.fields},
+        "null_value": {field: f"{form.place(field)} = 'null'" for field in form.fields},
+        "wrong_type": {field: _has_wrong_type(form, field) for field in form.fields},
+        "malformed_id": {field: _has_malformed_id(form, field) for field in form.patterns},
+        "malformed_timestamp": {form.time_field: "true"},
+        "invalid_enum": {form.choice_field: "true"},
+        "outside_interval": {form.time_field: "true"},
+    }
+    cases = (
+        f"WHEN '{rule}' THEN CASE " + " ".join(f"WHEN {test} THEN '{field}'" for field, test in tests.items()) + " END"
+        for rule, tests in finders.items()
+    )
+    return f"CASE rule {' '.join(cases)} END"
+
+
+def _repeated_ids(form: _Form, judged: str) -> str:
+    return f"""
+        SELECT 1 FROM {judged} WHERE rule IS NULL
+        GROUP BY hash(batch_number, {form.identity}) HAVING count(*) > 1 LIMIT 1"""
+
+
+def _reject_repeated_ids(form: _Form, lines: str, judged: str) -> str:
+    """Reject accepted lines whose id an earlier accepted line has: equal in all fields, or in conflict with it."""
+    first = ", ".join(
+        f"first_value({field}) OVER same AS first_{number}" for number, field in enumerate(form.fields)
+    )
+    equal = " AND ".join(f"{field} = first_{number}" for number, field in enumerate(form.fields))
+    nulls = ", ".join(f"{field} = NULL" for field in form.fields)
+    return f"""
+        WITH followed AS (
+            SELECT batch_number, line, {', '.join(form.fields)}, row_number() OVER same AS place, {first}
+            FROM {judged} WHERE rule IS NULL WINDOW same AS (PARTITION BY batch_number, {form.identity} ORDER BY line)
+        ), rejected AS (
+            SELECT batch_number, line, CASE WHEN {equal} THEN 'duplicate' ELSE 'conflicting_duplicate' END AS rule
+            FROM followed WHERE place > 1
+        )
+        UPDATE {judged} SET rule = rejected.rule, raw = left(lines.raw, {KEPT_CHARACTERS}),
+            size_bytes = lines.size_bytes, {nulls}
+        FROM rejected JOIN {lines} AS lines USING (batch_number, line)
+        WHERE {judged}.batch_number = rejected.batch_number AND {judged}.line = rejected.line"""

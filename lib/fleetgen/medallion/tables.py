@@ -1,0 +1,187 @@
+"""Owns the Delta tables: where they lie, to which dataset they belong, and how far each stream has come in them.
+
+A commit carries the number of the last batch in it, under an id of the stream's own: whoever opens the table after a
+kill reads there where to go on. What is in the tables is said in `silver` and `gold`; `upkeep` keeps them small.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, WriterProperties
+from deltalake import write_deltalake
+from deltalake.exceptions import DeltaError
+
+from fleetgen.domain.records import Stream
+from fleetgen.errors import FleetgenError, SystemLacks
+from fleetgen.storage.layout import Layout
+
+TABLES_VERSION = "1"
+"""Of the tables' schemas and rules: tables of another version are made anew."""
+
+KEEP_SECONDS = 600
+"""So long a reader may take: files that a table no longer needs stay as long."""
+
+NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+"""`upkeep` does at its time what delta-rs would do within a commit."""
+
+_DATASET = "fleetgen.dataset"
+_VERSION = "fleetgen.version"
+_REFUSED = "[]%^|"
+"""Characters with which delta-rs cannot handle a path."""
+_WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=1 << 17, data_page_row_count_limit=1 << 14)
+
+
+class DamagedTable(FleetgenError):
+    """A table cannot be read: remove its folder, and the pipeline makes it anew from bronze."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableForm:
+    """A table as it is declared."""
+
+    name: str
+    layer: str
+    """``silver`` or ``gold``."""
+    schema: pa.Schema
+    streams: tuple[Stream, ...]
+    """The streams whose batches it follows."""
+    partition_by: tuple[str, ...] = ()
+
+    def folder(self, layout: Layout) -> Path:
+        """Return the folder of the table."""
+        return layout.data / ("staged" if self.layer == "silver" else "processed") / self.name
+
+
+class Table:
+    """One Delta table, open for writing; there is one writer."""
+
+    def __init__(self, form: TableForm, folder: Path, delta: DeltaTable) -> None:
+        self.form = form
+        self.folder = folder
+        self.delta = delta
+        self._last: dict[Stream, int] = {
+            stream: -1 if (last := delta.transaction_version(_app(stream))) is None else last for stream in form.streams
+        }
+
+    def last_batch(self, stream: Stream) -> int:
+        """Return the number of the last batch of the stream that is in the table; -1 if none is."""
+        return self._last[stream]
+
+    def append(self, rows: pa.Table | pa.RecordBatchReader, stream: Stream, last_batch: int) -> None:
+        """Add the rows of the batches up to this one."""
+        self._write(rows, stream, last_batch, "append")
+
+    def replace(
+        self, rows: pa.Table, stream: Stream, last_batch: int, predicate: str | None = None
+    ) -> None:
+        """Put rows in the place of all, or of those that the predicate names."""
+        self._write(rows, stream, last_batch, "overwrite", predicate=predicate)
+
+    def delete(self, predicate: str) -> None:
+        """Delete the rows that the predicate names; to do it again does no harm."""
+        self.delta.delete(predicate, post_commithook_properties=NO_HOOKS)
+
+    def rows(self, filters: list[tuple[str, str, Any]] | None = None, columns: list[str] | None = None) -> pa.Table:
+        """Return the table's rows, or those that the filters name."""
+        try:
+            return self.delta.to_pyarrow_table(filters=filters, columns=columns)
+        except (DeltaError, OSError) as fault:
+            raise damaged(self.folder, fault) from fault
+
+    def _write(self, rows: Any, stream: Stream, last_batch: int, mode: Any, **how: Any) -> None:
+        write_deltalake(
+            self.delta,
+            rows,
+            mode=mode,
+            writer_properties=_WRITER,
+            commit_properties=CommitProperties(app_transactions=[Transaction(_app(stream), last_batch)]),
+            post_commithook_properties=NO_HOOKS,
+            **how,
+        )
+        self._last[stream] = last_batch
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """What a reader may want to know of a table, at one of its versions."""
+
+    delta: DeltaTable
+
+    @cached_property
+    def files(self) -> list[str]:
+        """The paths of its data files."""
+        return [unquote(uri) for uri in self.delta.file_uris()]
+
+    @cached_property
+    def _actions(self) -> pa.Table:
+        return pa.table(self.delta.get_add_actions(flatten=True))
+
+    @property
+    def rows(self) -> int:
+        return sum(self._actions["num_records"].to_pylist())
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(self._actions["size_bytes"].to_pylist())
+
+
+def open_table(form: TableForm, layout: Layout, dataset_id: str, keep_seconds: int = KEEP_SECONDS) -> Table:
+    """Open a table, or make it; one of another dataset or version is removed first."""
+    folder = form.folder(layout)
+    if any(character in _REFUSED for character in str(folder)):
+        raise SystemLacks(f"Delta tables cannot lie in {folder}: a path must have none of {' '.join(_REFUSED)}.")
+    delta = load(folder)
+    ours = {_DATASET: dataset_id, _VERSION: TABLES_VERSION}
+    if delta is not None and not _is_ours(delta, ours):
+        delta = None
+    if delta is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        delta = _create(form, folder, ours, keep_seconds)
+    return Table(form, folder, delta)
+
+
+def load(folder: Path) -> DeltaTable | None:
+    """Return the table in a folder as it is now, or None without one; raises DamagedTable."""
+    if not folder.is_dir() or not DeltaTable.is_deltatable(str(folder)):
+        return None
+    try:
+        return DeltaTable(str(folder))
+    except (DeltaError, OSError) as fault:
+        raise damaged(folder, fault) from fault
+
+
+def damaged(folder: Path, fault: Exception) -> DamagedTable:
+    """Say which table cannot be read, and what helps."""
+    reason = str(fault).partition("\n")[0]
+    return DamagedTable(
+        f"The table in {folder} cannot be read ({reason}): remove that folder, and the pipeline makes it anew."
+    )
+
+
+def _is_ours(delta: DeltaTable, ours: Mapping[str, str]) -> bool:
+    configuration = delta.metadata().configuration
+    return all(configuration.get(key) == value for key, value in ours.items())
+
+
+def _create(form: TableForm, folder: Path, ours: Mapping[str, str], keep_seconds: int) -> DeltaTable:
+    folder.mkdir(parents=True)
+    kept = f"interval {keep_seconds} seconds"
+    return DeltaTable.create(
+        str(folder),
+        schema=form.schema,
+        name=form.name,
+        partition_by=list(form.partition_by),
+        configuration={**ours, "delta.deletedFileRetentionDuration": kept, "delta.logRetentionDuration": kept},
+        raise_if_key_not_exists=False,
+        post_commithook_properties=NO_HOOKS,
+    )
+
+
+def _app(stream: Stream) -> str:
+    return f"fleetgen-{stream}"

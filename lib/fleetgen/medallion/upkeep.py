@@ -1,0 +1,60 @@
+"""Owns what keeps a table's cost flat as it grows: compaction, vacuum, checkpoints and the trimming of its log."""
+
+import json
+from dataclasses import dataclass, field
+
+
+from fleetgen.medallion.tables import NO_HOOKS, Table
+
+DUE_COMMITS = 24
+"""Commits since the last checkpoint after which a table is due: each one makes the next a little slower."""
+
+TARGET_BYTES = 16 << 20
+"""Files of this size are left as they are, so that compaction has little to copy."""
+
+
+@dataclass
+class Upkeep:
+    """The upkeep of all tables, one at a time."""
+
+    tables: tuple[Table, ...]
+    swept: set[str] = field(default_factory=set)
+    """Tables whose folder was searched for files that a kill left."""
+
+    def __post_init__(self) -> None:
+        self._checkpoints = {table.form.name: _last_checkpoint(table) for table in self.tables}
+
+    def perform(self) -> bool:
+        """Keep up the table that is due the longest; return whether one was."""
+        table = max(self.tables, key=self._commits)
+        if self._commits(table) < DUE_COMMITS:
+            return False
+        self._keep_up(table)
+        return True
+
+    def _commits(self, table: Table) -> int:
+        return table.delta.version() - self._checkpoints[table.form.name]
+
+    def _keep_up(self, table: Table) -> None:
+        delta, name = table.delta, table.form.name
+        delta.optimize.compact(target_size=TARGET_BYTES, post_commithook_properties=NO_HOOKS)
+        delta.vacuum(
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=name not in self.swept,
+            post_commithook_properties=NO_HOOKS,
+        )
+        self.swept.add(name)
+        delta.create_checkpoint()
+        delta.cleanup_metadata()
+        self._checkpoints[name] = delta.version()
+
+
+def _last_checkpoint(table: Table) -> int:
+    path = table.folder / "_delta_log" / "_last_checkpoint"
+    try:
+        return int(json.loads(path.read_bytes())["version"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return 0
+
+
