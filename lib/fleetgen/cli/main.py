@@ -26,6 +26,8 @@ _COMMANDS = {
     "resume": "lifecycle",
     "clean": "lifecycle",
     "logs": "logs",
+    "query": "tables",
+    "tables": "tables",
     "generate": "data",
     "replay": "data",
     "verify": "data",

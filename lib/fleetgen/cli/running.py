@@ -12,7 +12,7 @@ from fleetgen.config.watching import load_or_last_good
 
 
 @click.command
-@click.argument("process", type=click.Choice(["company", "driver", "control"]))
+@click.argument("process", type=click.Choice(["company", "driver", "pipeline", "control"]))
 @click.option("--address", help="Address to listen on; default: the configuration's.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; default: the configuration's.")
 @click.option("--data", type=click.Path(path_type=Path), help="Data directory; default: the configuration's.")

@@ -177,7 +177,9 @@ class Metrics(_Table):
     @model_validator(mode="after")
     def _distinct(self) -> "Metrics":
         if len({self.company_port, self.driver_port, self.pipeline_port}) < 3:
-            raise ValueError("gives two processes the same port: company_port, driver_port and pipeline_port must differ")
+            raise ValueError(
+                "gives two processes the same port: company_port, driver_port and pipeline_port must differ"
+            )
         return self
 
 
@@ -288,7 +290,11 @@ class Config(_Table):
     @model_validator(mode="after")
     def _own_ports(self) -> "Config":
         metrics = self.metrics
-        if self.control.enabled and self.control.port in (metrics.company_port, metrics.driver_port, metrics.pipeline_port):
+        if self.control.enabled and self.control.port in (
+            metrics.company_port,
+            metrics.driver_port,
+            metrics.pipeline_port,
+        ):
             raise ValueError("gives two processes the same port: control.port must differ from those in [metrics]")
         return self
 

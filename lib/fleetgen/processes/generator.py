@@ -23,7 +23,7 @@ from fleetgen.storage.files import is_disk_fault
 from fleetgen.storage.manifest import Manifest, Totals
 from fleetgen.supervision.orphans import OrphanGuard
 from fleetgen.telemetry.logs import start_logging
-from fleetgen.telemetry.metrics import GeneratorMetrics
+from fleetgen.telemetry.metrics import GeneratorMetrics, serve_metrics
 
 _LONGEST_BACKOFF = 30 * SECOND
 _UNCOUNTED_WAIT = 10 * SECOND
@@ -197,7 +197,7 @@ def run_generator(
     generator = Generator(process, stream, loaded, metrics)
     server = None
     try:
-        server = metrics.serve(address, port)
+        server = serve_metrics(metrics.registry, address, port)
         generator.live(fault)
     except Interrupted:
         pass

@@ -85,6 +85,11 @@ class Layout:
         return self.manifests / f"{stream}.writing.lock"
 
     @property
+    def tables_holder_lock(self) -> Path:
+        """Held by the one process that makes tables, for as long as it lives."""
+        return self.manifests / "tables.lock"
+
+    @property
     def tables_lock(self) -> Path:
         """Held while tables are being written, for the same reason."""
         return self.manifests / "tables.writing.lock"

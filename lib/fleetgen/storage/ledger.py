@@ -107,6 +107,21 @@ class Ledger:
                 return found[-count:] if count else []
             wanted *= 4
 
+    def batches_from(self, number: int, count: int) -> list[BatchEntry]:
+        """Return so many batches from this number on, as far as there are; costs a bisection and what is read."""
+        if not (size := self._size()):
+            return []
+        found: list[BatchEntry] = []
+        with self.path.open("rb") as file:
+            file.seek(self._offset_before(file, number, size))
+            for line in file:
+                if len(found) == count or not line.endswith(b"\n"):
+                    break
+                entry = self._parse(line)
+                if isinstance(entry, BatchEntry) and entry.batch_number >= number:
+                    found.append(entry)
+        return found
+
     def ended_by(self, moment: int) -> BatchEntry | GapEntry | None:
         """Return the newest line whose interval ended at or before this instant.
 
@@ -157,6 +172,28 @@ class Ledger:
                 else:
                     high = middle
         return found
+
+    def _offset_before(self, file: BinaryIO, number: int, size: int) -> int:
+        """Return where a line starts that stands not far before the batch with this number, or 0."""
+        low, high = 0, size
+        while high - low > _TAIL_BYTES:
+            middle = (low + high) // 2
+            start, entry = self._batch_after(file, middle)
+            if entry is not None and entry.batch_number < number:
+                low = start
+            else:
+                high = middle
+        return low
+
+    def _batch_after(self, file: BinaryIO, offset: int) -> tuple[int, BatchEntry | None]:
+        """Return the first batch that starts at or after an offset, and where it starts; gaps are passed over."""
+        start, line = self._line_from(file, offset)
+        while line:
+            entry = self._parse(line)
+            if isinstance(entry, BatchEntry):
+                return start, entry
+            start, line = self._line_from(file, start + len(line))
+        return start, None
 
     def _line_from(self, file: BinaryIO, offset: int) -> tuple[int, bytes]:
         """Return the first line that starts at or after an offset, and where it starts."""

@@ -33,6 +33,20 @@ _TIMING_BUCKETS = (
 _SIZE_BUCKETS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 500_000, 1_000_000)
 
 
+def serve_metrics(registry: CollectorRegistry, address: str, port: int) -> WSGIServer:
+    """Serve /metrics in a thread; raise HeldByAnother if the port is taken."""
+    try:
+        server, _ = prometheus_client.start_http_server(port, address, registry)
+    except OSError as fault:
+        if fault.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+            raise
+        raise HeldByAnother(
+            f"Cannot serve metrics on {address}:{port}: {fault.strerror}. Stop what uses the port, or start with "
+            "--port-offset N, or change [metrics] in the configuration."
+        ) from fault
+    return server
+
+
 class GeneratorMetrics:
     """The metrics of the process that makes one stream."""
 
@@ -97,19 +111,6 @@ class GeneratorMetrics:
         self._completed.labels(self.stream)
         self._next.labels(self.stream)
         self._error_ratio.labels(self.stream)
-
-    def serve(self, address: str, port: int) -> WSGIServer:
-        """Serve /metrics in a thread; raise HeldByAnother if the port is taken."""
-        try:
-            server, _ = prometheus_client.start_http_server(port, address, self.registry)
-        except OSError as fault:
-            if fault.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
-                raise
-            raise HeldByAnother(
-                f"Cannot serve metrics on {address}:{port}: {fault.strerror}. Stop what uses the port, or start with "
-                "--port-offset N, or change [metrics] in the configuration."
-            ) from fault
-        return server
 
     def published(self, batch: Published) -> None:
         """Count a batch. One that was not waited for tells nothing of the cadence and is left out there."""

@@ -21,7 +21,7 @@ from fleetgen.domain.records import Stream, iso
 from fleetgen.errors import FleetgenError, HeldByAnother, UsageError
 from fleetgen.generation import lifecycle
 from fleetgen.generation.cleaning import PauseRequired, clean
-from fleetgen.generation.lifecycle import Resumed, WrongDataset
+from fleetgen.generation.lifecycle import OWN_PIPELINE, Resumed, WrongDataset
 from fleetgen.storage.bronze import read_meta
 from fleetgen.storage.files import is_disk_fault
 from fleetgen.storage.manifest import Manifest
@@ -245,6 +245,7 @@ def post_clean(control: Of, logs: bool = False) -> answers.Cleaned:
 @_changing.put("/consumers/{name}")
 def put_consumer(control: Of, name: ConsumerName, asked: Acknowledgement) -> answers.ConsumerChanged:
     """Acknowledge every batch of a stream up to this one; the first acknowledgement makes the consumer known."""
+    _check_foreign(control, name)
     manifest = lifecycle.acknowledge(
         control.follower.dataset, name, asked.dataset_id, {asked.stream: asked.batch_number}, system_now()
     )
@@ -254,8 +255,15 @@ def put_consumer(control: Of, name: ConsumerName, asked: Acknowledgement) -> ans
 @_changing.delete("/consumers/{name}")
 def delete_consumer(control: Of, name: ConsumerName) -> answers.ConsumerChanged:
     """Forget a consumer; nobody waits for it any more."""
+    _check_foreign(control, name)
     lifecycle.leave(control.follower.dataset, name)
     return answers.ConsumerChanged(success=True, name=name, registered=False, acknowledged={}, backlog={})
+
+
+def _check_foreign(control: Control, name: str) -> None:
+    if name == OWN_PIPELINE and control.follower.loaded.config.pipeline.enabled:
+        detail = f"{name} is the set's own pipeline: use another name, or set pipeline.enabled = false."
+        raise HTTPException(409, {"error": "reserved_name", "detail": detail})
 
 
 def _consumer(manifest: Manifest, name: str) -> answers.ConsumerChanged:

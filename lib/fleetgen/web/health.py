@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream, iso
+from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.manifest import Head, Manifest, Reinitialisation, empty_manifest
 from fleetgen.supervision.client import ProcessState
 from fleetgen.web import answers
@@ -23,7 +24,6 @@ CLOCK_TOLERANCE = SECOND
 REBUILT_SHOWN = 3600 * SECOND
 """For how long a manifest that had to be made anew is told of."""
 
-_OWN_PIPELINE = "pipeline"
 _PROCESS = {Stream.COMPANIES: "company", Stream.EVENTS: "driver"}
 
 
@@ -194,10 +194,10 @@ def _quality(manifest: Manifest, settings: Settings) -> answers.QualityFacts:
 
 
 def _pipeline(manifest: Manifest) -> answers.PipelineFacts:
-    own = manifest.consumers.get(_OWN_PIPELINE)
+    own = manifest.consumers.get(OWN_PIPELINE)
     return answers.PipelineFacts(
         latencies=own.latencies if own else None,
-        backlog=_backlog(manifest, _OWN_PIPELINE) if own else None,
+        backlog=_backlog(manifest, OWN_PIPELINE) if own else None,
         consumers=[
             answers.ConsumerFacts(
                 name=name,

@@ -14,8 +14,8 @@ from fleetgen.errors import FleetgenError
 from fleetgen.supervision.client import ProcessState, Supervisor
 
 LOOK_SECONDS = 0.5
-HUNG_SECONDS = 5.0
-"""A process beats at least once a second, and once a block within a large batch."""
+HUNG_SECONDS = 10.0
+"""A process beats at least once a second, and once a block within a large batch; a slow disk may take longer."""
 
 LOOPING_FAILURES = 2
 _STALE_SECONDS = 5.0

@@ -1,0 +1,234 @@
+"""The pipeline process: follows the published batches and carries them into the tables, acknowledging each run of them.
+
+How a batch gets into the tables is the engine's. One process makes the tables of a data directory at a time.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+
+from fleetgen.cadence.clock import SystemClock
+from fleetgen.cadence.loop import WakeUp, rest, run
+from fleetgen.config.loading import LoadedConfig
+from fleetgen.domain.records import SECOND, Stream, instant
+from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother, Interrupted
+from fleetgen.generation import lifecycle
+from fleetgen.generation.dataset import Dataset
+from fleetgen.generation.lifecycle import OWN_PIPELINE, WrongDataset
+from fleetgen.medallion.engine import Carried, Engine
+from fleetgen.medallion.totals import line_totals
+from fleetgen.processes.crashes import CrashRecord
+from fleetgen.processes.heartbeat import Heartbeat
+from fleetgen.storage.bronze import read_meta
+from fleetgen.storage.files import FileLock
+from fleetgen.storage.ledger import BatchEntry
+from fleetgen.storage.manifest import Latencies, Manifest
+from fleetgen.supervision.orphans import OrphanGuard
+from fleetgen.telemetry.logs import start_logging
+from fleetgen.telemetry.metrics import serve_metrics
+from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
+
+BATCHES_AT_ONCE = 250
+"""So many batches of a stream are carried before they are acknowledged."""
+
+_POLL = SECOND // 20
+_LONGEST_BACKOFF = 30 * SECOND
+
+
+class Pipeline:
+    """A running pipeline process."""
+
+    def __init__(self, loaded: LoadedConfig) -> None:
+        self.loaded, self.layout = loaded, loaded.layout
+        self.log = start_logging("pipeline")
+        self.clock, self.wake_up = SystemClock(), WakeUp()
+        self.metrics = PipelineMetrics()
+        self.heartbeat = Heartbeat(loaded.heartbeat("pipeline"))
+        self.crashes = CrashRecord(loaded.failures("pipeline"))
+        self._guard = OrphanGuard(loaded.pid_file)
+        self._dataset = Dataset(loaded.layout)
+        self._holder = FileLock(self.layout.tables_holder_lock)
+        self._writer = FileLock(self.layout.tables_lock)
+        self._engine: Engine | None = None
+        self._dataset_id: str | None = None
+        self._totals: dict[Stream, Counter[str]] = {stream: Counter() for stream in Stream}
+        self._counted = dict.fromkeys(Stream, -1)
+        self._backoff = SECOND
+        self._not_before = 0
+
+    def live(self) -> None:
+        """Carry batches until asked to stop; raises HeldByAnother if another process makes these tables."""
+        self.wake_up.on_signals()
+        self._slow_down()
+        self._hold()
+        self.log.info("Starting pipeline", kind="starting")
+        run(self.clock, self.wake_up, self.turn)
+        self._leave()
+        self.log.info("Stopping pipeline", kind="stopping")
+
+    def turn(self) -> int:
+        """Carry what is due; return when to look again. Whatever fails is logged and tried again, ever more slowly."""
+        if self._guard.is_orphan():
+            os._exit(1)
+        self.heartbeat.beat()
+        now = self.clock.now()
+        if now < self._not_before:
+            return self._not_before
+        try:
+            worked = self._work()
+            self._backoff = SECOND
+            self.crashes.worked()
+            return now if worked else now + _POLL
+        except (Interrupted, WrongDataset):
+            return now
+        except Exception as fault:  # noqa: BLE001 - the loop outlives every fault
+            return self._failed(fault)
+
+    def _work(self) -> bool:
+        """Carry some batches of each stream; return whether there may be more to do."""
+        manifest = self._dataset.store.read()
+        if manifest is None or manifest.origin is None:
+            return False
+        if manifest.dataset_id == self._dataset_id and not any(self._pending(manifest, stream) for stream in Stream):
+            return False
+        with self._writer.held(interrupted=self.wake_up.stop_asked):
+            manifest = self._dataset.manifest()
+            if manifest.origin is None:
+                return False
+            engine = self._engine_of(manifest)
+            for stream in Stream:
+                self._carry(engine, manifest, stream)
+            engine.maintain()
+        return True
+
+    def _pending(self, manifest: Manifest, stream: Stream) -> int:
+        return manifest.head(stream).next_batch - (self._engine.next_batch(stream) if self._engine else 0)
+
+    def _engine_of(self, manifest: Manifest) -> Engine:
+        """Return the engine of the present dataset; after a clean or a fault the tables are opened anew."""
+        if self._engine is None or manifest.dataset_id != self._dataset_id:
+            self._drop_engine()
+            self._engine = Engine(self.layout, manifest.dataset_id, self.heartbeat.beat)
+            self._dataset_id = manifest.dataset_id
+            self._count_lines()
+            self._acknowledge(manifest, {stream: self._engine.next_batch(stream) - 1 for stream in Stream})
+        return self._engine
+
+    def _count_lines(self) -> None:
+        """Take the totals from gold, where a kill may have left them ahead of other tables."""
+        self._totals = line_totals(self.layout)
+        manifest = self._dataset.manifest()
+        self._counted = {stream: manifest.head(stream).next_batch - 1 for stream in Stream}
+        self.metrics.records(self._totals)
+
+    def _drop_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = self._dataset_id = None
+
+    def _carry(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
+        first = engine.next_batch(stream)
+        count = min(manifest.head(stream).next_batch - first, BATCHES_AT_ONCE)
+        if count <= 0:
+            return
+        entries = self._dataset.ledgers[stream].batches_from(first, count)
+        carried = engine.carry(stream, entries)
+        if not carried.batches:
+            return
+        self._acknowledge(manifest, {stream: entries[-1].batch_number}, self._latencies(stream, entries, carried))
+        self._tell(stream, entries, carried)
+        if entries[0].batch_number <= self._counted[stream]:
+            self._count_lines()
+        else:
+            self._totals[stream] += carried.outcomes
+
+    def _acknowledge(self, manifest: Manifest, numbers: dict[Stream, int], latencies: Latencies | None = None) -> None:
+        published = {
+            stream: min(number, manifest.head(stream).next_batch - 1)
+            for stream, number in numbers.items()
+            if number >= 0
+        }
+        now = self.clock.now()
+        lifecycle.acknowledge(self._dataset, OWN_PIPELINE, manifest.dataset_id, published, now, latencies)
+
+    def _latencies(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> Latencies:
+        """Count how long each batch took since it was published; return that of the last one."""
+        now, to_gold = self.clock.now(), carried.silver_to_gold_seconds
+        to_silver = 0.0
+        for entry in entries:
+            meta = read_meta(self.layout, stream, entry.batch_id)
+            published_at = instant(meta["generation_time"]) if meta else now
+            to_silver = max(0.0, (now - published_at) / SECOND - to_gold)
+            self.metrics.took(to_silver, to_gold)
+        return Latencies(bronze_to_silver=to_silver, silver_to_gold=to_gold, end_to_end=to_silver + to_gold)
+
+    def _tell(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> None:
+        first, last = entries[0].batch_number, entries[-1].batch_number
+        named = f"batch {last}" if first == last else f"batches {first} to {last}"
+        counts = {name: carried.outcomes[name] for name in ("accepted", "quarantined", "duplicate")}
+        self.log.info(
+            f"Pipeline carried {named} of {stream}: {carried.lines} lines ({counts['accepted']} accepted, "
+            f"{counts['quarantined']} quarantined, {counts['duplicate']} duplicates)",
+            kind="batch_processed",
+            stream=stream.value,
+            first_batch=first,
+            batch_number=last,
+            **counts,
+            bronze_to_silver_seconds=round(carried.bronze_to_silver_seconds, 6),
+            silver_to_gold_seconds=round(carried.silver_to_gold_seconds, 6),
+        )
+
+    def _hold(self) -> None:
+        try:
+            self._holder.acquire(timeout_seconds=0)
+        except HeldByAnother as fault:
+            raise HeldByAnother(
+                f"The tables of {self.layout.data} are already made by {self._holder.holder()}: stop that one, or give "
+                "this one another paths.data."
+            ) from fault
+        self._holder.sign()
+        lifecycle.register(self._dataset, OWN_PIPELINE)
+
+    def _leave(self) -> None:
+        """Let nobody wait for this pipeline while it is stopped."""
+        self._drop_engine()
+        lifecycle.leave(self._dataset, OWN_PIPELINE)
+
+    def _slow_down(self) -> None:
+        if wait := self.crashes.wait:
+            self.log.warning(f"The pipeline failed before; it waits {wait // SECOND} s", kind="crash_loop")
+            rest(self.clock, self.wake_up, self.clock.now() + wait, self.heartbeat.beat)
+
+    def _failed(self, fault: Exception) -> int:
+        """Tell of a fault; the tables are opened anew afterwards, for nobody knows how far a commit came."""
+        self.metrics.failed()
+        wait = self._backoff
+        self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
+        text = f"Pipeline could not go on; it tries again in {wait // SECOND} s"
+        if isinstance(fault, FleetgenError):
+            self.log.error(f"{text}: {fault}", kind="error")
+        else:
+            self.log.error(text, kind="error", exc_info=fault)
+        self._drop_engine()
+        self._not_before = self.clock.now() + wait
+        return self._not_before
+
+
+def main(loaded: LoadedConfig, address: str | None, port: int | None, fault: str | None) -> None:
+    """Run until asked to stop; ``fault`` is what is wrong with the file if ``loaded`` is an older one."""
+    config = loaded.config.metrics
+    pipeline = Pipeline(loaded)
+    server = None
+    try:
+        server = serve_metrics(pipeline.metrics.registry, address or config.address, port or config.pipeline_port)
+        pipeline.live()
+    except (HeldByAnother, ConfigurationError) as failure:
+        pipeline.log.error(f"The pipeline cannot run: {failure}", kind="failed")
+        raise
+    except Exception as failure:
+        pipeline.log.error("The pipeline has failed", kind="failed", exc_info=failure)
+        pipeline.crashes.failed()
+        raise
+    finally:
+        if server is not None:
+            server.shutdown()
