@@ -211,11 +211,14 @@ def _things_to_try(loaded: LoadedConfig) -> list[tuple[str, str]]:
     own = loaded.file == Path.cwd() / DEFAULT_CONFIG and Path("bin/fleetgen").exists()
     fleetgen, named = ("bin/fleetgen", "") if own else ("fleetgen", f" --config {_short(loaded.file)}")
     ctl = "bin/supervisorctl" if own else f"fleetgen ctl{named}"
-    return [
+    tries = [
         (f"tail -F {_short(loaded.layout.logs)}/*.jsonl | jq .", "every batch as JSON"),
         (f"{ctl} stop driver", "stop one process; then: start driver"),
         (f"{fleetgen} mode {other}{named}", "the other mode, within a second"),
     ]
+    if loaded.config.pipeline.enabled:
+        tries.append((f"{fleetgen} query 'from gold.batches'{named}", "what became of each batch"))
+    return tries
 
 
 def _short(path: Path) -> str:
@@ -259,6 +262,7 @@ def _facts(loaded: LoadedConfig, running: bool, processes: list[ProcessState]) -
                     "records": head.totals.records,
                     "last_batch_id": head.last_batch_id,
                     "next_due": iso(dataset.next_interval(manifest, stream).end),
+                    "backlog": {name: manifest.backlog(name, stream) for name in sorted(manifest.consumers)},
                 }
             )
     return facts
@@ -274,10 +278,14 @@ def _print_facts(facts: dict[str, Any]) -> None:
             table.add_row(each["name"], each["state"], str(each["pid"] or "-"), f"{each['uptime_seconds']} s")
         console.print(table)
     if facts["streams"]:
-        table = Table("stream", "batches", "records", "last batch", "next due", box=None, header_style="dim")
-        for each in facts["streams"]:
-            due = each["next_due"][11:19]
-            table.add_row(
-                each["stream"], f"{each['batches']:,}", f"{each['records']:,}", each["last_batch_id"] or "-", due
-            )
-        console.print(table)
+        _print_streams(console, facts["streams"])
+
+
+def _print_streams(console: Console, streams: list[dict[str, Any]]) -> None:
+    behind = [f"{name} behind" for name in streams[0]["backlog"]]
+    table = Table("stream", "batches", "records", "last batch", "next due", *behind, box=None, header_style="dim")
+    for each in streams:
+        counts = (f"{each['batches']:,}", f"{each['records']:,}")
+        backlog = (f"{count:,}" for count in each["backlog"].values())
+        table.add_row(each["stream"], *counts, each["last_batch_id"] or "-", each["next_due"][11:19], *backlog)
+    console.print(table)

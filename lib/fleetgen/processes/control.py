@@ -22,7 +22,8 @@ from fleetgen.supervision.orphans import OrphanGuard
 from fleetgen.supervision.programs import programs, recorded_offset
 from fleetgen.telemetry.log_files import LogFiles
 from fleetgen.telemetry.logs import Logger, start_logging
-from fleetgen.web.api import Control, create_app
+from fleetgen.web.api import create_app
+from fleetgen.web.control import Control
 from fleetgen.web.following import Follower
 from fleetgen.web.guard import Guard, Policy
 from fleetgen.web.metrics import control_registry

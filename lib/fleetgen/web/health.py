@@ -10,7 +10,7 @@ from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream, iso
 from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.manifest import Head, Manifest, Reinitialisation, empty_manifest
 from fleetgen.supervision.client import ProcessState
-from fleetgen.web import answers
+from fleetgen.web import facts
 from fleetgen.web.following import Follower
 from fleetgen.web.supervised import Supervised
 
@@ -27,13 +27,13 @@ REBUILT_SHOWN = 3600 * SECOND
 _PROCESS = {Stream.COMPANIES: "company", Stream.EVENTS: "driver"}
 
 
-def health(follower: Follower, supervised: Supervised, started_at: int, stopping: bool, now: int) -> answers.Health:
+def health(follower: Follower, supervised: Supervised, started_at: int, stopping: bool, now: int) -> facts.Health:
     """Return how the set is; ``started_at`` is when it came up."""
     manifest = follower.manifest or empty_manifest()
     settings = follower.settings
     reasons = list(_reasons(follower, manifest, supervised, now))
     paused = manifest.desired.paused
-    common = answers.Health(
+    common = facts.Health(
         status="degraded" if reasons else "paused" if paused else "running",
         reasons=reasons,
         timestamp=iso(now),
@@ -55,12 +55,12 @@ def health(follower: Follower, supervised: Supervised, started_at: int, stopping
     )
     if settings.mode != "emulated":
         return common
-    return answers.EmulatedHealth.model_construct(**common.__dict__, emulated_config=_emulated(settings))
+    return facts.EmulatedHealth.model_construct(**common.__dict__, emulated_config=_emulated(settings))
 
 
-def auto_reinit(noted: Reinitialisation) -> answers.AutoReinit:
+def auto_reinit(noted: Reinitialisation) -> facts.AutoReinit:
     """Return the last time that a resume had an empty dataset begun."""
-    return answers.AutoReinit(
+    return facts.AutoReinit(
         performed=noted.count > 0,
         at=_iso(noted.at),
         actions=list(noted.actions),
@@ -68,57 +68,57 @@ def auto_reinit(noted: Reinitialisation) -> answers.AutoReinit:
     )
 
 
-def _reasons(follower: Follower, manifest: Manifest, supervised: Supervised, now: int) -> Iterator[answers.Reason]:
+def _reasons(follower: Follower, manifest: Manifest, supervised: Supervised, now: int) -> Iterator[facts.Reason]:
     yield from _process_reasons(supervised)
     if follower.manifest_fault:
-        yield answers.Reason(code="manifest_unreadable", detail=follower.manifest_fault)
+        yield facts.Reason(code="manifest_unreadable", detail=follower.manifest_fault)
     if follower.config_fault:
-        yield answers.Reason(
+        yield facts.Reason(
             code="config_invalid",
             detail=f"The last edit is invalid; older settings are in force. {follower.config_fault}",
         )
     free = free_bytes(follower)
     if free < DISK_FULL_BYTES:
         detail = f"Only {free:,} bytes are free in {follower.loaded.layout.data}: make room."
-        yield answers.Reason(code="disk_full", detail=detail)
+        yield facts.Reason(code="disk_full", detail=detail)
     if manifest.rebuilt_at is not None and now - manifest.rebuilt_at < REBUILT_SHOWN:
         detail = (
             f"The manifest was lost or damaged and was made anew from the other files at {iso(manifest.rebuilt_at)}."
         )
-        yield answers.Reason(code="manifest_rebuilt", detail=detail)
+        yield facts.Reason(code="manifest_rebuilt", detail=detail)
     yield from _time_reasons(follower, manifest, now)
 
 
-def _process_reasons(supervised: Supervised) -> Iterator[answers.Reason]:
+def _process_reasons(supervised: Supervised) -> Iterator[facts.Reason]:
     if supervised.fault:
-        yield answers.Reason(code="supervisor_unreachable", detail=supervised.fault)
+        yield facts.Reason(code="supervisor_unreachable", detail=supervised.fault)
     for each in supervised.processes:
         if each.state not in ("RUNNING", "STARTING"):
             remedy = f"start it with `supervisorctl start {each.name}`"
-            yield answers.Reason(code="process_down", detail=f"{each.name} is {each.state}: {remedy}.")
+            yield facts.Reason(code="process_down", detail=f"{each.name} is {each.state}: {remedy}.")
     for name in supervised.hung:
         detail = f"{name} runs but its heartbeat stands still; it is killed and started again after 30 s."
-        yield answers.Reason(code="process_hung", detail=detail)
+        yield facts.Reason(code="process_hung", detail=detail)
     for name, count in supervised.looping.items():
         detail = f"{name} has failed {count} times in a row; its log says why."
-        yield answers.Reason(code="crash_loop", detail=detail)
+        yield facts.Reason(code="crash_loop", detail=detail)
 
 
-def _time_reasons(follower: Follower, manifest: Manifest, now: int) -> Iterator[answers.Reason]:
+def _time_reasons(follower: Follower, manifest: Manifest, now: int) -> Iterator[facts.Reason]:
     ends = {stream: manifest.head(stream).stands_at for stream in Stream}
     if max(ends.values()) > now + CLOCK_TOLERANCE:
         ahead = (max(ends.values()) - now) // SECOND
         detail = (
             f"The clock stands {ahead} s behind the end of the last interval: set it right; until then nothing is made."
         )
-        yield answers.Reason(code="clock_behind", detail=detail)
+        yield facts.Reason(code="clock_behind", detail=detail)
     if manifest.desired.paused:
         return
     for stream, name in _PROCESS.items():
         since = max(follower.next_due(stream), manifest.desired.resumed_at or 0)
         if now - since > LATE:
             detail = f"The next batch of {stream} has been due for {int(now - since) // SECOND} s; the log of {name} says why."
-            yield answers.Reason(code="stream_late", detail=detail)
+            yield facts.Reason(code="stream_late", detail=detail)
 
 
 def free_bytes(follower: Follower) -> int:
@@ -127,18 +127,18 @@ def free_bytes(follower: Follower) -> int:
     return shutil.disk_usage(data if data.exists() else data.parent).free
 
 
-def _uptime(started_at: int, now: int) -> answers.Uptime:
+def _uptime(started_at: int, now: int) -> facts.Uptime:
     seconds = max(0, now - started_at) / SECOND
-    return answers.Uptime(seconds=round(seconds, 3), hours=round(seconds / 3600, 4), start_time=iso(started_at))
+    return facts.Uptime(seconds=round(seconds, 3), hours=round(seconds / 3600, 4), start_time=iso(started_at))
 
 
-def _stream(head: Head, now: int) -> answers.StreamFacts:
-    return answers.StreamFacts(**_stream_facts(head, now))
+def _stream(head: Head, now: int) -> facts.StreamFacts:
+    return facts.StreamFacts(**_stream_facts(head, now))
 
 
-def _events(head: Head, now: int) -> answers.EventStreamFacts:
+def _events(head: Head, now: int) -> facts.EventStreamFacts:
     last = iso(head.stands_at) if head.next_batch else None
-    return answers.EventStreamFacts(**_stream_facts(head, now), last_interval_end=last)
+    return facts.EventStreamFacts(**_stream_facts(head, now), last_interval_end=last)
 
 
 def _stream_facts(head: Head, now: int) -> dict[str, object]:
@@ -152,9 +152,9 @@ def _stream_facts(head: Head, now: int) -> dict[str, object]:
     }
 
 
-def _lifecycle(manifest: Manifest, stopping: bool) -> answers.Lifecycle:
+def _lifecycle(manifest: Manifest, stopping: bool) -> facts.Lifecycle:
     desired = manifest.desired
-    return answers.Lifecycle(
+    return facts.Lifecycle(
         paused=desired.paused,
         paused_at=_iso(desired.paused_at) if desired.paused else None,
         pause_reason=desired.pause_reason,
@@ -162,18 +162,18 @@ def _lifecycle(manifest: Manifest, stopping: bool) -> answers.Lifecycle:
     )
 
 
-def _saved(follower: Follower) -> answers.SavedState:
+def _saved(follower: Follower) -> facts.SavedState:
     path = follower.dataset.store.path
     try:
         saved = iso(path.stat().st_mtime_ns // 1000)
     except OSError:
         saved = None
-    return answers.SavedState(last_saved=saved, state_file=str(path.relative_to(follower.loaded.layout.data)))
+    return facts.SavedState(last_saved=saved, state_file=str(path.relative_to(follower.loaded.layout.data)))
 
 
-def _process(each: ProcessState, supervised: Supervised) -> answers.ProcessFacts:
+def _process(each: ProcessState, supervised: Supervised) -> facts.ProcessFacts:
     name = each.name
-    return answers.ProcessFacts(
+    return facts.ProcessFacts(
         name=name,
         state=each.state,
         pid=each.pid or None,
@@ -182,9 +182,9 @@ def _process(each: ProcessState, supervised: Supervised) -> answers.ProcessFacts
     )
 
 
-def _quality(manifest: Manifest, settings: Settings) -> answers.QualityFacts:
+def _quality(manifest: Manifest, settings: Settings) -> facts.QualityFacts:
     issues = {stream: manifest.head(stream).totals.issues for stream in Stream}
-    return answers.QualityFacts(
+    return facts.QualityFacts(
         enabled=settings.quality is not None,
         event_error_rate=settings.quality.error_rate(Stream.EVENTS) if settings.quality else 0.0,
         company_error_rate=settings.quality.error_rate(Stream.COMPANIES) if settings.quality else 0.0,
@@ -193,13 +193,13 @@ def _quality(manifest: Manifest, settings: Settings) -> answers.QualityFacts:
     )
 
 
-def _pipeline(manifest: Manifest) -> answers.PipelineFacts:
+def _pipeline(manifest: Manifest) -> facts.PipelineFacts:
     own = manifest.consumers.get(OWN_PIPELINE)
-    return answers.PipelineFacts(
+    return facts.PipelineFacts(
         latencies=own.latencies if own else None,
         backlog=_backlog(manifest, OWN_PIPELINE) if own else None,
         consumers=[
-            answers.ConsumerFacts(
+            facts.ConsumerFacts(
                 name=name,
                 acknowledged=consumer.acknowledged,
                 backlog=_backlog(manifest, name),
@@ -214,28 +214,28 @@ def _backlog(manifest: Manifest, name: str) -> dict[Stream, int]:
     return {stream: manifest.backlog(name, stream) for stream in Stream}
 
 
-def _cadence(follower: Follower, now: int) -> answers.Cadence:
+def _cadence(follower: Follower, now: int) -> facts.Cadence:
     pace = follower.pace
-    return answers.Cadence(
+    return facts.Cadence(
         batches_per_minute=pace.batches_per_minute(now),
         records_per_second=pace.records_per_second(now),
         start_lag_p99_seconds=pace.start_lag_p99_seconds(),
     )
 
 
-def _config(follower: Follower) -> answers.ConfigFacts:
+def _config(follower: Follower) -> facts.ConfigFacts:
     fault = follower.config_fault
     loaded_at = iso(follower.config_loaded_at)
-    return answers.ConfigFacts(valid=fault is None, error=fault, digest=follower.digest, loaded_at=loaded_at)
+    return facts.ConfigFacts(valid=fault is None, error=fault, digest=follower.digest, loaded_at=loaded_at)
 
 
-def _verification(follower: Follower, manifest: Manifest) -> answers.Verification:
+def _verification(follower: Follower, manifest: Manifest) -> facts.Verification:
     layout, events = follower.loaded.layout, manifest.head(Stream.EVENTS)
     there = {
         "raw/companies.jsonl": layout.all_companies.exists(),
         "raw/events": events.last_batch_id is not None and layout.batch(Stream.EVENTS, events.last_batch_id).exists(),
     }
-    return answers.Verification(
+    return facts.Verification(
         companies_exists=there["raw/companies.jsonl"],
         events_exists=there["raw/events"],
         missing=[name for name, exists in there.items() if not exists],
@@ -243,13 +243,13 @@ def _verification(follower: Follower, manifest: Manifest) -> answers.Verificatio
     )
 
 
-def _emulated(settings: Settings) -> answers.EmulatedConfig:
+def _emulated(settings: Settings) -> facts.EmulatedConfig:
     least, most = settings.events_per_batch or (0, 0)
-    return answers.EmulatedConfig(
+    return facts.EmulatedConfig(
         company_interval_seconds=settings.company_interval_seconds,
         driver_interval_seconds=settings.driver_interval_seconds,
         companies_per_batch=settings.companies_per_batch,
-        events_per_batch_range=answers.EventsRange(min=least, max=most),
+        events_per_batch_range=facts.EventsRange(min=least, max=most),
     )
 
 

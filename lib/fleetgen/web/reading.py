@@ -1,0 +1,104 @@
+"""Owns the routes that only read."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from fleetgen.cadence.clock import system_now
+from fleetgen.domain.records import Stream
+from fleetgen.storage.bronze import read_meta
+from fleetgen.web import answers
+from fleetgen.web.control import Control, Of
+from fleetgen.web.facts import EmulatedHealth, Health
+from fleetgen.web.health import health
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+reading = APIRouter(responses={status: {"model": answers.Problem} for status in (414, 422, 503)})
+
+
+@reading.get("/health")
+async def get_health(control: Of) -> EmulatedHealth | Health:
+    """How the set is. Always 200; `status` and `reasons` tell what is wrong."""
+    now = system_now()
+    return health(control.follower, control.supervised(), control.started_at(), control.stopping(), now)
+
+
+@reading.get("/logs")
+def get_logs(
+    control: Of,
+    limit: Limit = 100,
+    since: Annotated[str | None, Query(max_length=200)] = None,
+    before: Annotated[str | None, Query(max_length=200)] = None,
+    level: Annotated[list[str] | None, Query(max_length=5)] = None,
+) -> answers.LogPage:
+    """Log lines of all processes, newest first. `nextBefore` leads to older lines, `nextSince` to newer ones."""
+    page = control.logs.newest(limit, since=since, before=before, levels=level)
+    entries = [
+        answers.LogEntry(
+            timestamp=line.timestamp,
+            ts=line.timestamp,
+            level=line.level,
+            logger=line.logger,
+            message=line.event,
+            extra=dict(line.extra),
+        )
+        for line in page.lines
+    ]
+    return answers.LogPage(
+        entries=entries, totalReturned=len(entries), nextSince=page.next_since, nextBefore=page.next_before
+    )
+
+
+@reading.get("/batches")
+def get_batches(
+    control: Of, stream: Stream | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 20
+) -> answers.Batches:
+    """The newest batches of one stream, or of both, by the ends of their intervals."""
+    streams = tuple(Stream) if stream is None else (stream,)
+    newest = [(each, entry.batch_id) for each in streams for entry in control.follower.newest(each, limit)]
+    found = [meta for each in newest if (meta := _meta(control, *each))]
+    found.sort(key=lambda meta: (meta["interval_end"], meta["stream"]), reverse=True)
+    return answers.Batches(batches=[answers.BatchMeta(**meta) for meta in found[:limit]])
+
+
+@reading.get("/targets")
+async def get_targets(request: Request, control: Of) -> list[answers.Target]:
+    """Every process that serves /metrics, in the form of Prometheus' HTTP service discovery."""
+    return [
+        answers.Target(
+            targets=[program.reached_at(request.url.hostname or "localhost")], labels={"process": program.name}
+        )
+        for program in control.programs
+    ]
+
+
+def _room(control: Of) -> None:
+    if control.hub.is_full:
+        raise HTTPException(503, "There are too many open streams: close one first.")
+
+
+@reading.get("/events", response_class=EventSourceResponse, dependencies=[Depends(_room)])
+async def get_events(
+    control: Of, last_event_id: Annotated[str | None, Header(max_length=100)] = None
+) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events: batch_generated, batch_processed, state_changed, config_reloaded.
+
+    A client that comes back with Last-Event-ID gets what it missed, as far as the newest 1,000 events go.
+    """
+    client = control.hub.join(last_event_id)
+    try:
+        yield ServerSentEvent(comment="fleetgen")
+        async for event in client.events():
+            yield ServerSentEvent(id=event.id, event=event.kind, data=event.data)
+    finally:
+        control.hub.leave(client)
+
+
+def _meta(control: Control, stream: Stream, batch_id: str) -> dict[str, Any] | None:
+    try:
+        return read_meta(control.follower.loaded.layout, stream, batch_id)
+    except (OSError, ValueError):
+        return None
