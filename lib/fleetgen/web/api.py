@@ -14,7 +14,12 @@ from fleetgen.web.reading import reading
 def create_app(control: Control) -> FastAPI:
     """Return the application."""
     app = FastAPI(
-        title="fleetgen control", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None
+        title="fleetgen control",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.control = control
     app.include_router(reading, prefix="/api")
