@@ -115,6 +115,8 @@ class Engine:
             self._welcome_companies()
         watch.lap("silver")
         self._write(gold_of(stream), stream, last, carried)
+        if stream is Stream.EVENTS:
+            self._remember_unknown()
         watch.lap("gold")
         self._count(entries, carried)
         self._connection.execute("DROP TABLE judged")
@@ -209,6 +211,14 @@ class Engine:
         arrived = "(SELECT company_id FROM judged WHERE rule IS NULL)"
         self._connection.execute(f"INSERT INTO known_companies FROM {arrived} ANTI JOIN known_companies USING (company_id)")
         self._forget_arrived(arrived)
+
+    def _remember_unknown(self) -> None:
+        """Note whose events were written while their company was not known."""
+        self._connection.execute(
+            """INSERT INTO unknown_companies SELECT DISTINCT company_id FROM judged
+            ANTI JOIN known_companies USING (company_id) ANTI JOIN unknown_companies USING (company_id)
+            WHERE rule IS NULL"""
+        )
 
     def _forget_arrived(self, companies: str) -> None:
         found = self._connection.execute(f"FROM unknown_companies SEMI JOIN {companies} USING (company_id)").fetchall()
