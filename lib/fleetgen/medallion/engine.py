@@ -240,7 +240,7 @@ class Engine:
 
 def _connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config=_SETTINGS)
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     return connection
 
 

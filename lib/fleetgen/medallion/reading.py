@@ -62,7 +62,7 @@ def connect(layout: Layout, with_bronze: bool) -> duckdb.DuckDBPyConnection:
     Bronze is every published line: listing its files takes time, so it is left out unless it is asked for.
     """
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     for layer in LAYERS:
         connection.execute(f"CREATE SCHEMA {layer}")
     for form, delta in _existing(layout):
