@@ -138,7 +138,9 @@ def report_small(found: dict[str, Any]) -> None:
         for number, part in enumerate(parts)
     ]
     print_table(["small batches of events, from batch", "median ms", "max ms"], rows)
-    print(f"upkeep: {sum(found['upkeep']) / len(seconds) * 1e3:.0f} ms a batch, at most {max(found['upkeep']) * 1e3:.0f}")
+    print(
+        f"upkeep: {sum(found['upkeep']) / len(seconds) * 1e3:.0f} ms a batch, at most {max(found['upkeep']) * 1e3:.0f}"
+    )
     print(f"files of all tables and logs, every 50 batches: {found['files']}, peak {found['peak'] / 2**20:.0f} MiB\n")
     print_goal(f"a small batch in {GOAL_SMALL_SECONDS} s", statistics.median(seconds) <= GOAL_SMALL_SECONDS)
     ratio = statistics.median(parts[-1]) / statistics.median(parts[0])
@@ -166,7 +168,9 @@ def main() -> None:
         apart(publish_large, Path(folder) / "large", 2)
         report_large(apart(large, Path(folder) / "large", 2))
         rate = apart(backlog, Path(folder) / "backlog", 500)["rate"]
-        print_goal(f"a backlog of 1,000 small batches at {GOAL_BACKLOG:.0f} batches/s ({rate:.0f})", rate >= GOAL_BACKLOG)
+        print_goal(
+            f"a backlog of 1,000 small batches at {GOAL_BACKLOG:.0f} batches/s ({rate:.0f})", rate >= GOAL_BACKLOG
+        )
         report_small(apart(one_by_one, Path(folder) / "small", count))
 
 

@@ -86,14 +86,7 @@ def test_one_by_one_and_in_bulk_give_the_same_tables(
 def test_gold_says_what_bronze_and_truth_say(layout: Layout) -> None:
     # given what follows from the lines that have no issue
     follow(layout, engine(layout), most=1000)
-    clean = {
-        stream: [
-            record
-            for record, rejected in with_truth(layout, stream)
-            if not rejected
-        ]
-        for stream in Stream
-    }
+    clean = {stream: [record for record, rejected in with_truth(layout, stream) if not rejected] for stream in Stream}
     companies, events = clean[Stream.COMPANIES], clean[Stream.EVENTS]
     known = {each["company_id"] for each in companies}
     # then gold says the same
@@ -170,7 +163,9 @@ def test_a_company_that_arrives_late_takes_its_events_out_of_the_unknown(layout:
         lambda folder: (folder / "events.jsonl").unlink(),
         lambda folder: os.truncate(folder / "events.jsonl", 100),
         lambda folder: (folder / "events.jsonl").open("a").write("{}\n"),
-        lambda folder: (folder / "events.jsonl").write_bytes((folder / "events.jsonl").read_bytes().replace(b"d", b"e")),
+        lambda folder: (folder / "events.jsonl").write_bytes(
+            (folder / "events.jsonl").read_bytes().replace(b"d", b"e")
+        ),
     ],
     ids=["folder gone", "file gone", "torn", "line added", "bytes changed"],
 )
@@ -307,7 +302,9 @@ def configured(layout: Layout, bronze: Layout) -> Layout:
 def test_query_asks_every_layer_by_name(configured: Layout) -> None:
     follow(configured, engine(configured), most=1000)
     lines = sum(entry.record_count for entry in batches(configured, Stream.EVENTS))
-    union = "SELECT (SELECT count(*) FROM bronze.events) AS b, (SELECT sum(lines) FROM batches WHERE stream='events') AS g"
+    union = (
+        "SELECT (SELECT count(*) FROM bronze.events) AS b, (SELECT sum(lines) FROM batches WHERE stream='events') AS g"
+    )
     assert ask(configured, union).output == f"b,g\n{lines},{lines}\n"
     # and bronze's lines are those of quarantine
     same = "SELECT count(*) FROM quarantine q JOIN bronze.events b USING (batch_id, line, raw) WHERE stream = 'events'"
@@ -325,7 +322,9 @@ def test_query_prints_json_csv_and_a_table(configured: Layout) -> None:
     assert "batch_number" in ask(configured, sql, "--format", "table").output
 
 
-@pytest.mark.parametrize("sql", ["SELEC 1", "FROM nowhere", "SELECT 1; SELECT 2", "COPY batches TO 'x.csv'", "DROP VIEW batches", ""])
+@pytest.mark.parametrize(
+    "sql", ["SELEC 1", "FROM nowhere", "SELECT 1; SELECT 2", "COPY batches TO 'x.csv'", "DROP VIEW batches", ""]
+)
 def test_query_says_in_one_line_what_it_does_not_take(configured: Layout, sql: str) -> None:
     follow(configured, engine(configured), most=1000)
     fault = ask(configured, sql).exception

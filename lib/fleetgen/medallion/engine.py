@@ -33,7 +33,11 @@ PASS_BATCHES = 250
 """So much is carried at once; a larger batch by itself."""
 
 _COMMITS_AT_ONCE = 4
-_SETTINGS = {"threads": 2, "memory_limit": "700MB", "preserve_insertion_order": False}
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 2,
+    "memory_limit": "700MB",
+    "preserve_insertion_order": False,
+}
 _BATCHES_SQL = """
     CREATE OR REPLACE TEMP TABLE batches AS SELECT * REPLACE (
         make_timestamptz(interval_start) AS interval_start, make_timestamptz(interval_end) AS interval_end
@@ -209,7 +213,9 @@ class Engine:
     def _welcome_companies(self) -> None:
         """Let accepted companies be known, and delete what was written while they were not."""
         arrived = "(SELECT company_id FROM judged WHERE rule IS NULL)"
-        self._connection.execute(f"INSERT INTO known_companies FROM {arrived} ANTI JOIN known_companies USING (company_id)")
+        self._connection.execute(
+            f"INSERT INTO known_companies FROM {arrived} ANTI JOIN known_companies USING (company_id)"
+        )
         self._forget_arrived(arrived)
 
     def _remember_unknown(self) -> None:

@@ -21,7 +21,10 @@ from fleetgen.medallion.silver import QUARANTINE, RECORDS
 from fleetgen.medallion.tables import TableForm, load
 from fleetgen.storage.layout import Layout
 
-FORMS: tuple[TableForm, ...] = tuple(each.form for each in (*RECORDS.values(), QUARANTINE, *GOLD))
+FORMS: tuple[TableForm, ...] = (
+    *(silver.form for silver in (*RECORDS.values(), QUARANTINE)),
+    *(gold.form for gold in GOLD),
+)
 """Every table of the pipeline."""
 
 LAYERS = ("bronze", "silver", "gold")
@@ -96,7 +99,9 @@ def _view(form: TableForm, delta: DeltaTable, connection: duckdb.DuckDBPyConnect
     columns = ", ".join(form.schema.names)
     paths = [unquote(uri) for uri in delta.file_uris()]
     if paths:
-        days = "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
+        days = (
+            "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
+        )
         return f"SELECT {columns} FROM read_parquet([{', '.join(map(_quoted, paths))}], {days})"
     connection.register(f"no_{form.name}", form.schema.empty_table())
     return f"FROM no_{form.name}"

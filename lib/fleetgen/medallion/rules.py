@@ -174,7 +174,9 @@ def _is_json() -> str:
     """What DuckDB parsed is JSON if it has none of the laxities, which only a shaped line cannot hide."""
     lax = f"regexp_matches(regexp_replace(raw, '{_STRING}', '', 'g'), '{_LAX}')"
     is_lax = f"CASE WHEN regexp_matches(raw, '{_LAX}') THEN {lax} ELSE false END"
-    return f"""CASE WHEN is_shaped AND ends_with(raw, '"}}') THEN true WHEN is_parsed THEN NOT ({is_lax}) ELSE false END"""
+    return (
+        f"""CASE WHEN is_shaped AND ends_with(raw, '"}}') THEN true WHEN is_parsed THEN NOT ({is_lax}) ELSE false END"""
+    )
 
 
 def _branches(tests: dict[str, str]) -> str:
@@ -271,14 +273,12 @@ def _repeated_ids(form: _Form, judged: str) -> str:
 
 def _reject_repeated_ids(form: _Form, lines: str, judged: str) -> str:
     """Reject accepted lines whose id an earlier accepted line has: equal in all fields, or in conflict with it."""
-    first = ", ".join(
-        f"first_value({field}) OVER same AS first_{number}" for number, field in enumerate(form.fields)
-    )
+    first = ", ".join(f"first_value({field}) OVER same AS first_{number}" for number, field in enumerate(form.fields))
     equal = " AND ".join(f"{field} = first_{number}" for number, field in enumerate(form.fields))
     nulls = ", ".join(f"{field} = NULL" for field in form.fields)
     return f"""
         WITH followed AS (
-            SELECT batch_number, line, {', '.join(form.fields)}, row_number() OVER same AS place, {first}
+            SELECT batch_number, line, {", ".join(form.fields)}, row_number() OVER same AS place, {first}
             FROM {judged} WHERE rule IS NULL WINDOW same AS (PARTITION BY batch_number, {form.identity} ORDER BY line)
         ), rejected AS (
             SELECT batch_number, line, CASE WHEN {equal} THEN 'duplicate' ELSE 'conflicting_duplicate' END AS rule

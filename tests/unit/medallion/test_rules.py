@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.medallion.nasty import END, NASTY, START, event, record
 
 from fleetgen.domain.records import ISSUE_TYPES, Stream
 from fleetgen.medallion.lines import split_lines
 from fleetgen.medallion.rules import ISSUE_OF_RULE, KEPT_CHARACTERS, RULES, judge, record_columns
 from fleetgen.storage.bronze import TRUTH_FILE
 from support.tables import batches, contents, dirty, engine, follow
+from unit.medallion.nasty import END, NASTY, START, event, record
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,9 @@ def test_each_injected_issue_is_found_and_nothing_else(tmp_path: Path) -> None:
         for issue in map(json.loads, (layout.truth(stream, entry.batch_id) / TRUTH_FILE).open())
     }
     assert found == truth
-    assert {(key[0], kind) for key, kind in truth.items()} == {(stream.value, kind) for stream in Stream for kind in ISSUE_TYPES}
+    assert {(key[0], kind) for key, kind in truth.items()} == {
+        (stream.value, kind) for stream in Stream for kind in ISSUE_TYPES
+    }
 
 
 def test_duplicates_of_lines_with_an_issue_are_found_too(tmp_path: Path) -> None:
