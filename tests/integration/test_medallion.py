@@ -354,3 +354,14 @@ def test_tables_lists_rows_and_sizes(configured: Layout) -> None:
     assert facts["quarantine"]["rows"] == len(rows(configured, "quarantine"))
     assert facts["quarantine"]["bytes"] > 0
     assert "quarantine" in CliRunner().invoke(commands.tables, config).output
+
+
+def test_without_the_extra_the_commands_name_it(configured: Layout) -> None:
+    program = "import sys; sys.modules['deltalake'] = None; from fleetgen.cli.tables import tables; tables(standalone_mode=False)"
+    config = ["--config", str(configured.data.parent / "generator.toml")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run(
+        [sys.executable, "-c", program, *config], capture_output=True, text=True, env=environment, check=False
+    )
+    assert told.stderr.splitlines()[-1].endswith("deltalake is not installed: pip install 'fleetgen[pipeline]'")
+    assert "SystemLacks" in told.stderr

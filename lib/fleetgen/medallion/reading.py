@@ -5,6 +5,8 @@ the pipeline writes on. Nothing here writes.
 """
 
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +66,8 @@ def connect(layout: Layout, with_bronze: bool) -> duckdb.DuckDBPyConnection:
 
     Bronze is every published line: listing its files takes time, so it is left out unless it is asked for.
     """
-    connection = duckdb.connect()
+    spill = Path(tempfile.gettempdir()) / f"fleetgen-query-{os.getpid()}"
+    connection = duckdb.connect(config={"temp_directory": str(spill)})
     connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     for layer in LAYERS:
         connection.execute(f"CREATE SCHEMA {layer}")
