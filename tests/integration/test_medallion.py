@@ -293,6 +293,24 @@ def test_readers_see_whole_batches_while_tables_are_written_and_compacted(layout
     assert len(DeltaTable(str(layout.data / "staged" / "events")).file_uris()) < len(expected)
 
 
+def test_a_reader_that_began_before_a_compaction_can_finish(layout: Layout) -> None:
+    # given a table of many files, and readers that have just learnt which
+    carrier, entries = engine(layout), batches(layout, Stream.EVENTS)
+    for entry in entries[:DUE_COMMITS]:
+        carrier.carry(Stream.EVENTS, [entry])
+    path = str(layout.data / "staged" / "events")
+    before, lazily = DeltaTable(path), pl.scan_delta(path)
+    # when all tables are compacted and vacuumed
+    while carrier.maintain():
+        pass
+    assert len(DeltaTable(path).file_uris()) == 1 < len(before.file_uris())
+    # then they find every row
+    expected = sum(entry.valid_count for entry in entries[:DUE_COMMITS])
+    found = duckdb.connect().execute("SELECT count(*) FROM read_parquet(?)", [before.file_uris()]).fetchone()
+    assert found == (expected,)
+    assert lazily.collect().height == expected
+
+
 def ask(layout: Layout, *arguments: str) -> Result:
     return CliRunner().invoke(commands.query, [*arguments, "--config", str(layout.data.parent / "generator.toml")])
 
