@@ -214,11 +214,10 @@ class Engine:
             self._connection.unregister(name)
 
     def _load_companies(self) -> None:
-        """Take the companies that silver knows into memory, and finish what a kill left in the table of the unknown."""
+        """Take the companies that silver knows into memory, and those whose events are written as unknown."""
         silver = RECORDS[Stream.COMPANIES].form.name
         for name, table in (("known_companies", silver), ("unknown_companies", UNKNOWN.form.name)):
             self._keep(name, self._tables[table].rows(columns=["company_id"]))
-        self._forget_arrived("known_companies")
 
     def _welcome_companies(self) -> None:
         """Let accepted companies be known, and delete what was written while they were not."""
