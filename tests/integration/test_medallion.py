@@ -122,7 +122,7 @@ def sums(found: list[dict[str, Any]], *keys: str, value: str) -> Counter[tuple[s
     return total
 
 
-@pytest.mark.parametrize("seconds", [600, pytest.param(6000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seconds", [300, pytest.param(6000, marks=pytest.mark.soak)])
 def test_silver_and_quarantine_and_duplicates_are_the_lines_of_bronze(tmp_path: Path, seconds: int) -> None:
     with dirty(tmp_path, seconds, driver_interval='"PT5S"') as simulation:
         layout = simulation.dataset.layout
@@ -231,7 +231,7 @@ def test_batches_out_of_order_are_refused(layout: Layout) -> None:
     assert carrier.carry(Stream.EVENTS, entries[:3]).batches == 0
 
 
-@pytest.mark.parametrize("count", [120, pytest.param(2000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [72, pytest.param(2000, marks=pytest.mark.soak)])
 def test_time_and_files_stay_flat_over_many_batches(tmp_path: Path, count: int) -> None:
     # given many small batches
     with dirty(tmp_path, count * 10, max_active_companies="50", company_interval='"PT10M"') as simulation:
