@@ -30,7 +30,7 @@ from fleetgen.medallion.tables import DamagedTable
 from fleetgen.medallion.upkeep import DUE_COMMITS
 from fleetgen.storage.layout import Layout
 from support.simulation import records
-from support.tables import batches, contents, dirty, engine, follow
+from support.delta_tables import batches, contents, dirty, engine, follow
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
 KILLS = int(os.environ.get("FLEETGEN_KILLS", "100" if SOAK else "20"))

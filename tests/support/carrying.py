@@ -13,7 +13,7 @@ from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.engine import Engine
 from fleetgen.storage.layout import Layout
-from support.tables import DATASET, follow
+from support.delta_tables import DATASET, follow
 
 _STEPS = 31
 _LONGEST_SECONDS = 0.6

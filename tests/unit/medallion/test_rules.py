@@ -15,7 +15,7 @@ from fleetgen.domain.records import ISSUE_TYPES, Stream
 from fleetgen.medallion.lines import split_lines
 from fleetgen.medallion.rules import ISSUE_OF_RULE, KEPT_CHARACTERS, RULES, judge, record_columns
 from fleetgen.storage.bronze import TRUTH_FILE
-from support.tables import batches, contents, dirty, engine, follow
+from support.delta_tables import batches, contents, dirty, engine, follow
 from unit.medallion.nasty import END, NASTY, START, event, record
 
 
