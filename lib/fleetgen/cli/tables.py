@@ -30,7 +30,10 @@ _MOST_ROWS = 1000
 @click.command
 @click.argument("sql")
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), help="Default: a table on a terminal, CSV in a pipe; json is an object a line."
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Default: a table on a terminal, CSV in a pipe; json is an object a line.",
 )
 @with_config
 def query(sql: str, form: str | None, config_file: Path) -> None:
@@ -88,7 +91,7 @@ def _relation(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Duck
 
 def _print(found: "duckdb.DuckDBPyRelation", form: str) -> None:
     if form == "json":
-        for (line,) in _rows(found.query("found", "SELECT to_json(found)::VARCHAR FROM found")):
+        for (line,) in _rows(found.set_alias("found").project("to_json(found)::VARCHAR")):
             click.echo(line)
         return
     names, rows = found.columns, _rows(found.project("COLUMNS(*)::VARCHAR"))

@@ -5,9 +5,10 @@ of others: the next run takes up with the table that is farthest behind, and eac
 All tables are a function of bronze alone. There is one engine at a time; holding that is left to the process.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -33,7 +34,11 @@ PASS_BATCHES = 250
 """So much is carried at once; a larger batch by itself."""
 
 _COMMITS_AT_ONCE = 4
-_SETTINGS = {"threads": 2, "memory_limit": "700MB", "preserve_insertion_order": False}
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 2,
+    "memory_limit": "700MB",
+    "preserve_insertion_order": False,
+}
 _BATCHES_SQL = """
     CREATE OR REPLACE TEMP TABLE batches AS SELECT * REPLACE (
         make_timestamptz(interval_start) AS interval_start, make_timestamptz(interval_end) AS interval_end
@@ -65,11 +70,13 @@ class Engine:
     ) -> None:
         self._layout = layout
         self._beat = beat
+        self._spill = layout.data / ".spill"
+        shutil.rmtree(self._spill, ignore_errors=True)
         forms = [*(silver.form for silver in (*RECORDS.values(), QUARANTINE)), *(gold.form for gold in GOLD)]
         self._tables = {form.name: open_table(form, layout, dataset_id, keep_seconds) for form in forms}
         self._upkeep = Upkeep(tuple(self._tables.values()))
         self._workers = ThreadPoolExecutor(_COMMITS_AT_ONCE, "commit")
-        self._connection = _connect()
+        self._connection = self._connect()
         self._load_companies()
 
     def next_batch(self, stream: Stream) -> int:
@@ -115,6 +122,8 @@ class Engine:
             self._welcome_companies()
         watch.lap("silver")
         self._write(gold_of(stream), stream, last, carried)
+        if stream is Stream.EVENTS:
+            self._remember_unknown()
         watch.lap("gold")
         self._count(entries, carried)
         self._connection.execute("DROP TABLE judged")
@@ -142,6 +151,7 @@ class Engine:
                 rows, commit = self._prepared(each, stream, last)
                 carried.rows[each.form.name] += rows
                 commits.append(self._workers.submit(commit))
+        wait(commits)  # all, so that after a fault none is still under way
         for done in commits:
             done.result()
             self._beat()
@@ -175,12 +185,18 @@ class Engine:
     def _rows(self, declared: Silver | Gold, after: int) -> pa.Table:
         return self._connection.sql(declared.sql, params={"after": after}).to_arrow_table().cast(declared.form.schema)
 
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        """Open a database in memory; what exceeds the limit goes beside the data for as long as it is needed."""
+        connection = duckdb.connect(config=_SETTINGS | {"temp_directory": str(self._spill)})
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        return connection
+
     def _give_memory_back(self) -> None:
         """Begin anew with the companies alone: DuckDB would keep what a large batch took for as long as it lives."""
         names = ("known_companies", "unknown_companies")
         kept = {name: self._connection.sql(f"FROM {name}").to_arrow_table() for name in names}
         self._connection.close()
-        self._connection = _connect()
+        self._connection = self._connect()
         for name, rows in kept.items():
             self._keep(name, rows)
 
@@ -198,17 +214,26 @@ class Engine:
             self._connection.unregister(name)
 
     def _load_companies(self) -> None:
-        """Take the companies that silver knows into memory, and finish what a kill left in the table of the unknown."""
+        """Take the companies that silver knows into memory, and those whose events are written as unknown."""
         silver = RECORDS[Stream.COMPANIES].form.name
         for name, table in (("known_companies", silver), ("unknown_companies", UNKNOWN.form.name)):
             self._keep(name, self._tables[table].rows(columns=["company_id"]))
-        self._forget_arrived("known_companies")
 
     def _welcome_companies(self) -> None:
         """Let accepted companies be known, and delete what was written while they were not."""
         arrived = "(SELECT company_id FROM judged WHERE rule IS NULL)"
-        self._connection.execute(f"INSERT INTO known_companies FROM {arrived} ANTI JOIN known_companies USING (company_id)")
+        self._connection.execute(
+            f"INSERT INTO known_companies FROM {arrived} ANTI JOIN known_companies USING (company_id)"
+        )
         self._forget_arrived(arrived)
+
+    def _remember_unknown(self) -> None:
+        """Note whose events were written while their company was not known."""
+        self._connection.execute(
+            """INSERT INTO unknown_companies SELECT DISTINCT company_id FROM judged
+            ANTI JOIN known_companies USING (company_id) ANTI JOIN unknown_companies USING (company_id)
+            WHERE rule IS NULL"""
+        )
 
     def _forget_arrived(self, companies: str) -> None:
         found = self._connection.execute(f"FROM unknown_companies SEMI JOIN {companies} USING (company_id)").fetchall()
@@ -226,12 +251,6 @@ class Engine:
             else:
                 carried.rules[rule] += count
                 carried.outcomes["duplicate" if rule == "duplicate" else "quarantined"] += count
-
-
-def _connect() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config=_SETTINGS)
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
 
 
 def _passes(entries: Sequence[BatchEntry]) -> Iterator[list[BatchEntry]]:

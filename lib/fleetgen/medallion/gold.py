@@ -124,9 +124,8 @@ UNKNOWN = _gold(
     _EVENTS,
     """
     SELECT batch_number, batch_id, company_id, count(*) AS events
-    FROM judged JOIN batches USING (batch_number)
-    WHERE rule IS NULL AND batch_number > $after AND company_id NOT IN (SELECT company_id FROM known_companies)
-    GROUP BY ALL""",
+    FROM judged ANTI JOIN known_companies USING (company_id) JOIN batches USING (batch_number)
+    WHERE rule IS NULL AND batch_number > $after GROUP BY ALL""",
 )
 """Accepted events whose company is not in silver; its rows go when the company arrives."""
 

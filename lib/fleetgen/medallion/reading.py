@@ -5,6 +5,8 @@ the pipeline writes on. Nothing here writes.
 """
 
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,10 @@ from fleetgen.medallion.silver import QUARANTINE, RECORDS
 from fleetgen.medallion.tables import TableForm, load
 from fleetgen.storage.layout import Layout
 
-FORMS: tuple[TableForm, ...] = tuple(each.form for each in (*RECORDS.values(), QUARANTINE, *GOLD))
+FORMS: tuple[TableForm, ...] = (
+    *(silver.form for silver in (*RECORDS.values(), QUARANTINE)),
+    *(gold.form for gold in GOLD),
+)
 """Every table of the pipeline."""
 
 LAYERS = ("bronze", "silver", "gold")
@@ -61,8 +66,9 @@ def connect(layout: Layout, with_bronze: bool) -> duckdb.DuckDBPyConnection:
 
     Bronze is every published line: listing its files takes time, so it is left out unless it is asked for.
     """
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    spill = Path(tempfile.gettempdir()) / f"fleetgen-query-{os.getpid()}"
+    connection = duckdb.connect(config={"temp_directory": str(spill)})
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     for layer in LAYERS:
         connection.execute(f"CREATE SCHEMA {layer}")
     for form, delta in _existing(layout):
@@ -96,7 +102,9 @@ def _view(form: TableForm, delta: DeltaTable, connection: duckdb.DuckDBPyConnect
     columns = ", ".join(form.schema.names)
     paths = [unquote(uri) for uri in delta.file_uris()]
     if paths:
-        days = "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
+        days = (
+            "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
+        )
         return f"SELECT {columns} FROM read_parquet([{', '.join(map(_quoted, paths))}], {days})"
     connection.register(f"no_{form.name}", form.schema.empty_table())
     return f"FROM no_{form.name}"

@@ -5,9 +5,9 @@ all lines of a batch must be judged together, for a duplicate is known by its or
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import duckdb
 
@@ -75,7 +75,7 @@ class _Form:
 
     def place(self, field: str) -> str:
         """Return the SQL of a field's JSON text, NULL where the field is missing."""
-        return f"found[{self.fields.index(field) + 1}]"
+        return f"found_{self.fields.index(field)}"
 
 
 @cache
@@ -128,23 +128,34 @@ def _repeated_lines(lines: str) -> str:
 
 
 def _judgement(form: _Form, lines: str) -> str:
+    """Return the program, in steps of which each looks closer at what the one before let through."""
     typed = ", ".join(f"CASE WHEN rule IS NULL THEN {_typed(form, field)} END AS {field}" for field in form.fields)
+    found = ", ".join(f"found[{place}] AS {form.place(field)}" for place, field in enumerate(form.fields, 1))
     paths = [f"$.{field}" for field in form.fields]
     return f"""
         WITH seen AS (
             SELECT lines.*, repeated_lines.line IS NOT NULL AS is_repeated,
-                CASE WHEN valid_utf8 AND size_bytes <= {LINE_LIMIT_BYTES} THEN {_is_json()} ELSE false END AS is_json
+                CASE WHEN valid_utf8 AND size_bytes <= {LINE_LIMIT_BYTES} THEN json_valid(raw) ELSE false END AS is_parsed
             FROM {lines} AS lines LEFT JOIN repeated_lines USING (batch_number, line)
         ), opened AS (
-            SELECT *, is_json AND left(ltrim(raw, {_SPACE}), 1) = '{{' AS is_object FROM seen
+            SELECT *, is_parsed AND left(ltrim(raw, {_SPACE}), 1) = '{{' AS is_object FROM seen
         ), parsed AS (
             SELECT *, CASE WHEN is_object THEN json_extract(raw, {paths})::VARCHAR[] END AS found,
                 CASE WHEN is_object THEN len(json_keys(raw)) END AS key_count
             FROM opened
+        ), spread AS (
+            SELECT * EXCLUDE (found), {found} FROM parsed
+        ), shaped AS (
+            SELECT *, coalesce({_is_shaped(form)}, false) AS is_shaped FROM spread
+        ), timed AS (
+            SELECT *, CASE WHEN is_shaped THEN {_instant(form)} END AS instant, {_is_json()} AS is_json FROM shaped
         ), ruled AS (
-            SELECT *, CASE {_rules(form)} END AS rule FROM parsed
+            SELECT *, CASE WHEN is_shaped AND is_json AND NOT is_repeated
+                THEN CASE {_branches(_rules_of_values(form))} END
+                ELSE CASE {_branches(_rules_of_shape(form))} END END AS rule
+            FROM timed
         )
-        SELECT batch_number, line, rule, {_faulty_field(form)} AS field,
+        SELECT batch_number, line, rule, CASE WHEN rule IS NOT NULL THEN {_faulty_field(form)} END AS field,
             CASE WHEN rule IS NOT NULL THEN left(raw, {KEPT_CHARACTERS}) END AS raw,
             CASE WHEN rule IS NOT NULL THEN size_bytes END AS size_bytes, {typed}
         FROM ruled"""
@@ -153,45 +164,54 @@ def _judgement(form: _Form, lines: str) -> str:
 _SPACE = r"' ' || chr(9) || chr(10) || chr(13)"
 
 
+def _is_shaped(form: _Form) -> str:
+    """All fields are there, of the right types, and nothing else: no key is unknown, and none stands twice."""
+    right = " AND ".join(f"NOT {_has_wrong_type(form, field)}" for field in form.fields)
+    return f"key_count = {len(form.fields)} AND {right}"
+
+
 def _is_json() -> str:
+    """What DuckDB parsed is JSON if it has none of the laxities, which only a shaped line cannot hide."""
     lax = f"regexp_matches(regexp_replace(raw, '{_STRING}', '', 'g'), '{_LAX}')"
-    return f"json_valid(raw) AND NOT (CASE WHEN regexp_matches(raw, '{_LAX}') THEN {lax} ELSE false END)"
+    is_lax = f"CASE WHEN regexp_matches(raw, '{_LAX}') THEN {lax} ELSE false END"
+    return (
+        f"""CASE WHEN is_shaped AND ends_with(raw, '"}}') THEN true WHEN is_parsed THEN NOT ({is_lax}) ELSE false END"""
+    )
 
 
-def _rules(form: _Form) -> str:
-    """Return the branches of a CASE, in the order of RULES."""
-    tests = {
+def _branches(tests: dict[str, str]) -> str:
+    return " ".join(f"WHEN {test} THEN '{rule}'" for rule, test in tests.items())
+
+
+def _rules_of_shape(form: _Form) -> dict[str, str]:
+    """Return the tests, in the order of RULES, one of which a line without the right shape does not pass."""
+    return {
         "empty_line": f"trim(raw, {_SPACE}) = ''",
         "invalid_utf8": "NOT valid_utf8",
         "line_too_long": f"size_bytes > {LINE_LIMIT_BYTES}",
         "duplicate": "is_repeated",
         "invalid_json": "NOT is_json",
         "not_an_object": "NOT is_object",
-        "duplicate_key": f"CASE WHEN {_has_all_fields(form)} THEN false ELSE {_has_repeated_key()} END",
+        "duplicate_key": "len(list_distinct(json_keys(raw))) <> key_count",
         "missing_field": _any(f"{form.place(field)} IS NULL" for field in form.fields),
         "null_value": _any(f"{form.place(field)} = 'null'" for field in form.fields),
         "wrong_type": _any(_has_wrong_type(form, field) for field in form.fields),
-        "unknown_field": f"key_count <> {len(form.fields)}",
-        "malformed_id": _any(_has_malformed_id(form, field) for field in form.patterns),
-        "malformed_timestamp": f"{_instant(form)} IS NULL",
-        "invalid_enum": _has_invalid_choice(form),
-        "outside_interval": f"epoch_us({_instant(form)}) NOT BETWEEN interval_start AND interval_end - 1",
+        "unknown_field": "true",
     }
-    return " ".join(f"WHEN {test} THEN '{rule}'" for rule, test in tests.items())
 
 
-def _any(tests: Any) -> str:
+def _rules_of_values(form: _Form) -> dict[str, str]:
+    """Return the tests of the values of a line that has the right shape, in the order of RULES."""
+    return {
+        "malformed_id": _any(_has_malformed_id(form, field) for field in form.patterns),
+        "malformed_timestamp": "instant IS NULL",
+        "invalid_enum": _has_invalid_choice(form),
+        "outside_interval": "epoch_us(instant) NOT BETWEEN interval_start AND interval_end - 1",
+    }
+
+
+def _any(tests: Iterable[str]) -> str:
     return "(" + " OR ".join(tests) + ")"
-
-
-def _has_all_fields(form: _Form) -> str:
-    """As many keys as fields and every field there: then no key is unknown and none stands twice."""
-    present = " AND ".join(f"{form.place(field)} IS NOT NULL" for field in form.fields)
-    return f"key_count = {len(form.fields)} AND {present}"
-
-
-def _has_repeated_key() -> str:
-    return "len(list_distinct(json_keys(raw))) <> key_count"
 
 
 def _has_wrong_type(form: _Form, field: str) -> str:
@@ -215,16 +235,16 @@ def _instant(form: _Form) -> str:
     The clock's range is looked at apart: DuckDB takes hour 24 for the next day's midnight.
     """
     place = form.place(form.time_field)
-    return f"""CASE WHEN regexp_full_match({place}, '"{form.time_pattern}"') AND {place}[13:14] < '24'
-        THEN try_cast({place}[2:-2] AS TIMESTAMP) END"""
+    return f"""CASE WHEN regexp_full_match({place}, '"{form.time_pattern}"') AND substr({place}, 13, 2) < '24'
+        THEN try_cast(substr({place}, 2, 27) AS TIMESTAMP) END"""
 
 
 def _typed(form: _Form, field: str) -> str:
     if field in form.booleans:
         return f"{form.place(field)} = 'true'"
     if field == form.time_field:
-        return f"timezone('UTC', {_instant(form)})"
-    return f"{form.place(field)}[2:-2]"
+        return "timezone('UTC', instant)"
+    return f"substr({form.place(field)}, 2, strlen({form.place(field)}) - 2)"
 
 
 def _faulty_field(form: _Form) -> str:
@@ -253,14 +273,12 @@ def _repeated_ids(form: _Form, judged: str) -> str:
 
 def _reject_repeated_ids(form: _Form, lines: str, judged: str) -> str:
     """Reject accepted lines whose id an earlier accepted line has: equal in all fields, or in conflict with it."""
-    first = ", ".join(
-        f"first_value({field}) OVER same AS first_{number}" for number, field in enumerate(form.fields)
-    )
+    first = ", ".join(f"first_value({field}) OVER same AS first_{number}" for number, field in enumerate(form.fields))
     equal = " AND ".join(f"{field} = first_{number}" for number, field in enumerate(form.fields))
     nulls = ", ".join(f"{field} = NULL" for field in form.fields)
     return f"""
         WITH followed AS (
-            SELECT batch_number, line, {', '.join(form.fields)}, row_number() OVER same AS place, {first}
+            SELECT batch_number, line, {", ".join(form.fields)}, row_number() OVER same AS place, {first}
             FROM {judged} WHERE rule IS NULL WINDOW same AS (PARTITION BY batch_number, {form.identity} ORDER BY line)
         ), rejected AS (
             SELECT batch_number, line, CASE WHEN {equal} THEN 'duplicate' ELSE 'conflicting_duplicate' END AS rule

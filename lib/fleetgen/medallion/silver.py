@@ -28,7 +28,7 @@ def _records(stream: Stream) -> Silver:
     columns = record_columns(stream)
     schema = pa.schema([*_PLACE, *((name, _ARROW[kind]) for name, kind in columns.items())])
     sql = f"""
-        SELECT batch_number, batch_id, line, {', '.join(columns)} FROM judged JOIN batches USING (batch_number)
+        SELECT batch_number, batch_id, line, {", ".join(columns)} FROM judged JOIN batches USING (batch_number)
         WHERE rule IS NULL AND batch_number > $after"""
     return Silver(TableForm(stream.value, "silver", schema, (stream,)), sql)
 

@@ -7,14 +7,18 @@ kill reads there where to go on. What is in the tables is said in `silver` and `
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, WriterProperties
-from deltalake import write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import DeltaError
 
 from fleetgen.domain.records import Stream
@@ -77,9 +81,7 @@ class Table:
         """Add the rows of the batches up to this one."""
         self._write(rows, stream, last_batch, "append")
 
-    def replace(
-        self, rows: pa.Table, stream: Stream, last_batch: int, predicate: str | None = None
-    ) -> None:
+    def replace(self, rows: pa.Table, stream: Stream, last_batch: int, predicate: str | None = None) -> None:
         """Put rows in the place of all, or of those that the predicate names."""
         self._write(rows, stream, last_batch, "overwrite", predicate=predicate)
 
@@ -105,30 +107,6 @@ class Table:
             **how,
         )
         self._last[stream] = last_batch
-
-
-@dataclass(frozen=True)
-class TableFacts:
-    """What a reader may want to know of a table, at one of its versions."""
-
-    delta: DeltaTable
-
-    @cached_property
-    def files(self) -> list[str]:
-        """The paths of its data files."""
-        return [unquote(uri) for uri in self.delta.file_uris()]
-
-    @cached_property
-    def _actions(self) -> pa.Table:
-        return pa.table(self.delta.get_add_actions(flatten=True))
-
-    @property
-    def rows(self) -> int:
-        return sum(self._actions["num_records"].to_pylist())
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(self._actions["size_bytes"].to_pylist())
 
 
 def open_table(form: TableForm, layout: Layout, dataset_id: str, keep_seconds: int = KEEP_SECONDS) -> Table:

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, field
 
-
 from fleetgen.medallion.tables import NO_HOOKS, Table
 
 DUE_COMMITS = 24
@@ -56,5 +55,3 @@ def _last_checkpoint(table: Table) -> int:
         return int(json.loads(path.read_bytes())["version"])
     except (FileNotFoundError, ValueError, KeyError):
         return 0
-
-

@@ -1,0 +1,57 @@
+"""The tables of the pipeline as tests see them: a dirty dataset, what carries it, and what is in the tables."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fleetgen.domain.records import Stream
+from fleetgen.medallion.engine import Engine
+from fleetgen.medallion.reading import FORMS
+from fleetgen.medallion.tables import load
+from fleetgen.storage.layout import Layout
+from fleetgen.storage.ledger import BatchEntry, Ledger
+from support.simulation import Simulation, simulated
+
+DATASET = "a-dataset"
+
+
+@contextmanager
+def dirty(folder: Path, seconds: float, **changes: str) -> Iterator[Simulation]:
+    """A dataset of so many seconds in which three of ten records have an issue."""
+    rates = {"event_error_rate": "0.3", "company_error_rate": "0.3"}
+    with simulated(folder, preset="quality-demo", **(rates | changes)) as simulation:
+        simulation.run_for(seconds)
+        yield simulation
+
+
+def batches(layout: Layout, stream: Stream) -> list[BatchEntry]:
+    """Return the published batches of a stream."""
+    return list(Ledger(layout.ledger(stream)).batches())
+
+
+def engine(layout: Layout, keep_seconds: int = 600) -> Engine:
+    """Return an engine as a process makes one at its start."""
+    return Engine(layout, DATASET, lambda: None, keep_seconds)
+
+
+def follow(layout: Layout, carrier: Engine, first: Stream = Stream.COMPANIES, most: int = 1) -> None:
+    """Carry what is missing, so many batches of each stream at a time, and keep the tables up between."""
+    streams = [first, *(stream for stream in Stream if stream is not first)]
+    pending = {stream: batches(layout, stream)[carrier.next_batch(stream) :] for stream in streams}
+    while any(pending.values()):
+        for stream in streams:
+            now, pending[stream] = pending[stream][:most], pending[stream][most:]
+            carrier.carry(stream, now)
+            carrier.maintain()
+
+
+def contents(layout: Layout) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of every table, sorted."""
+    found = {}
+    for form in FORMS:
+        delta = load(form.folder(layout))
+        assert delta is not None, form.name
+        columns = delta.to_pyarrow_table().select(form.schema.names).to_pydict().values()
+        found[form.name] = sorted(zip(*columns, strict=True), key=repr)
+    return found
