@@ -105,7 +105,7 @@ class Layout:
     @property
     def dataset_parts(self) -> tuple[Path, ...]:
         """Everything that belongs to a dataset and goes when it is cleaned; locks, logs and the manifest stay."""
-        names = ("raw", "truth", "staged", "processed", ".staging")
+        names = ("raw", "truth", "staged", "processed", ".staging", ".spill")
         return (
             *(self.data / name for name in names),
             self.manifests / "ledger",
