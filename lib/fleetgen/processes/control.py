@@ -3,7 +3,10 @@
 import asyncio
 import os
 import socket
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -14,7 +17,7 @@ from fleetgen.cadence.loop import WakeUp, rest
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.config.token import read_token
 from fleetgen.domain.records import SECOND
-from fleetgen.errors import ConfigurationError, HeldByAnother
+from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother
 from fleetgen.processes.crashes import CrashRecord
 from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.supervision.client import Supervisor
@@ -34,6 +37,8 @@ LOOK_SECONDS = 0.04
 """The longest time for which a change goes unnoticed."""
 
 _GRACE_SECONDS = 2
+_INDEXED_BYTES = 4 << 20
+_INDEX_PAUSE_SECONDS = 0.02
 _LONGEST_HEADERS = 16 * 1024
 
 
@@ -48,6 +53,7 @@ class ControlProcess:
         self.hub = Hub(f"{self._came_up:x}")
         self.follower = Follower(loaded, fault, self.hub)
         self.watch = SupervisedWatch(loaded, supervised=bool(os.environ.get("SUPERVISOR_ENABLED")))
+        self.logs = LogFiles(loaded.layout.logs)
         self.server = _Server(self._server_config(), self.hub)
 
     def waits_out(self, wait: int) -> bool:
@@ -65,11 +71,20 @@ class ControlProcess:
         listener = _listen(self.address, self.port)
         self.follower.look()
         self.watch.start()
+        threading.Thread(target=self._index_logs, name="log index", daemon=True).start()
         worked()
         self.log.info(f"Starting control process on {self._url()}", kind="starting")
         with listener:
             asyncio.run(self._live(listener))
         self.log.info("Stopping control process", kind="stopping")
+
+    def _index_logs(self) -> None:
+        """Keep track of where in the logs rare levels occur, a small piece at a time."""
+        while True:
+            whole = True
+            with suppress(OSError, FleetgenError):
+                whole = self.logs.extend_index(_INDEXED_BYTES)
+            time.sleep(1 if whole else _INDEX_PAUSE_SECONDS)
 
     async def _live(self, listener: socket.socket) -> None:
         following = asyncio.create_task(self._follow())
@@ -105,7 +120,7 @@ class ControlProcess:
             supervisor=Supervisor(self.loaded.socket),
             programs=programs(self.loaded, recorded_offset(self.loaded)),
             registry=control_registry(self.follower, self.watch.last),
-            logs=LogFiles(self.loaded.layout.logs),
+            logs=self.logs,
             log=self.log,
             started_at=self._up_since,
             stopping=lambda: self.server.should_exit,

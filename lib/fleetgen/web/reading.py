@@ -30,8 +30,8 @@ async def get_health(control: Of) -> EmulatedHealth | Health:
 def get_logs(
     control: Of,
     limit: Limit = 100,
-    since: Annotated[str | None, Query(max_length=200)] = None,
-    before: Annotated[str | None, Query(max_length=200)] = None,
+    since: Annotated[str | None, Query(max_length=1000)] = None,
+    before: Annotated[str | None, Query(max_length=1000)] = None,
     level: Annotated[list[str] | None, Query(max_length=5)] = None,
 ) -> answers.LogPage:
     """Log lines of all processes, newest first. `nextBefore` leads to older lines, `nextSince` to newer ones."""
