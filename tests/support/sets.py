@@ -48,7 +48,7 @@ def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
 class RunningSet:
     """`fleetgen up` and what can be seen of it. The folder's path is short, for the sake of the socket's."""
 
-    def __init__(self, control: bool = False, pipeline: bool = False, **settings: str) -> None:
+    def __init__(self, control: bool | str = False, pipeline: bool | str = False, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
         self.config = self.folder / "etc" / "generator.toml"
         subprocess.run([*FLEETGEN, "init", str(self.folder)], check=True, capture_output=True)
@@ -58,7 +58,7 @@ class RunningSet:
         self.configure(pipeline_port=str(self.pipeline_port))
         self.configure_table("pipeline", enabled=str(pipeline).lower())
         self.configure_table("control", enabled=str(control).lower(), port=str(self.control_port))
-        self._programs = 2 + control + pipeline
+        self._programs = 2 + bool(control) + bool(pipeline)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -171,7 +171,7 @@ class RunningSet:
 
 
 @contextmanager
-def running_set(control: bool = False, pipeline: bool = False, **settings: str) -> Iterator[RunningSet]:
+def running_set(control: bool | str = False, pipeline: bool | str = False, **settings: str) -> Iterator[RunningSet]:
     """A set that is up, and gone afterwards; with a control or a pipeline process if asked."""
     with RunningSet(control, pipeline, **settings) as running:
         running.start()

@@ -24,7 +24,9 @@ _PROCESS = {Stream.COMPANIES: "company", Stream.EVENTS: "driver"}
 
 ConsumerName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_.\-]{0,63}$")]
 
-changing = APIRouter(responses={status: {"model": answers.Problem} for status in (400, 401, 403, 409, 413, 422, 503)})
+changing = APIRouter(
+    responses={status: {"model": answers.Problem} for status in (400, 401, 403, 409, 413, 414, 422, 431, 503)}
+)
 
 
 class PauseRequest(BaseModel):
@@ -42,7 +44,7 @@ class Acknowledgement(BaseModel):
 
     dataset_id: Annotated[str, Field(max_length=64)]
     stream: Stream
-    batch_number: Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+    batch_number: Annotated[int, Field(ge=0, lt=2**53, strict=True)]
 
 
 @changing.post("/pause")

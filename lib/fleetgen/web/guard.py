@@ -20,6 +20,7 @@ from fleetgen.telemetry.logs import Logger
 LONGEST_BODY = 64 * 1024
 LONGEST_QUERY = 2048
 LONGEST_PATH = 1024
+LONGEST_HEADERS = 16 * 1024
 
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 _HARMLESS = {"GET", "HEAD", "OPTIONS"}
@@ -154,7 +155,7 @@ class Guard:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if refusal.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
-        if refusal.status in (413, 414):
+        if refusal.status in (413, 414, 431):
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -165,6 +166,8 @@ def _bounds(scope: Scope) -> Refusal | None:
         return Refusal(414, "query_too_long", f"A query has at most {LONGEST_QUERY} bytes.")
     if len(scope.get("raw_path") or b"") > LONGEST_PATH:
         return Refusal(414, "path_too_long", f"A path has at most {LONGEST_PATH} bytes.")
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEADERS:
+        return Refusal(431, "headers_too_long", f"Headers have at most {LONGEST_HEADERS} bytes.")
     length = _one([(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]], b"content-length")
     if length is not None and (not length.isascii() or not length.isdigit() or int(length[:20]) > LONGEST_BODY):
         return _body_refusal()

@@ -24,6 +24,7 @@ CLOCK_TOLERANCE = SECOND
 REBUILT_SHOWN = 3600 * SECOND
 """For how long a manifest that had to be made anew is told of."""
 
+_ENDED = ("STOPPED", "EXITED", "FATAL")
 _PROCESS = {Stream.COMPANIES: "company", Stream.EVENTS: "driver"}
 
 
@@ -94,8 +95,8 @@ def _process_reasons(supervised: Supervised) -> Iterator[facts.Reason]:
         yield facts.Reason(code="supervisor_unreachable", detail=supervised.fault)
     for each in supervised.processes:
         if each.state not in ("RUNNING", "STARTING"):
-            remedy = f"start it with `supervisorctl start {each.name}`"
-            yield facts.Reason(code="process_down", detail=f"{each.name} is {each.state}: {remedy}.")
+            remedy = f": start it with `supervisorctl start {each.name}`" if each.state in _ENDED else ""
+            yield facts.Reason(code="process_down", detail=f"{each.name} is {each.state}{remedy}.")
     for name in supervised.hung:
         detail = f"{name} runs but its heartbeat stands still; it is killed and started again after 30 s."
         yield facts.Reason(code="process_hung", detail=detail)

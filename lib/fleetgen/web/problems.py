@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from fleetgen.cadence.clock import system_now
@@ -13,7 +14,9 @@ from fleetgen.domain.records import iso
 from fleetgen.errors import FleetgenError, HeldByAnother, UsageError
 from fleetgen.generation.lifecycle import WrongDataset
 from fleetgen.storage.files import is_disk_fault
+from fleetgen.web.changing import changing
 from fleetgen.web.control import control_of
+from fleetgen.web.reading import reading
 
 
 def answer_problems(app: FastAPI) -> None:
@@ -38,7 +41,16 @@ async def _http_problem(request: Request, fault: Any) -> JSONResponse:
     detail = fault.detail
     if fault.status_code == HTTPStatus.NOT_FOUND:
         detail = "There is nothing here; /api/openapi.json lists what there is."
-    return _problem(fault.status_code, code, detail, fault.headers)
+    headers = (fault.status_code == HTTPStatus.METHOD_NOT_ALLOWED and _allowed(request)) or fault.headers
+    return _problem(fault.status_code, code, detail, headers)
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """Return the header with all methods of a path; the framework names those of its first route alone."""
+    path = request.url.path.removeprefix("/api")
+    routes = [each for each in (*reading.routes, *changing.routes) if isinstance(each, APIRoute)]
+    methods = {method for each in routes if each.path_regex.match(path) for method in each.methods or ()}
+    return {"allow": ", ".join(sorted(methods))} if methods else {}
 
 
 async def _bad_request(request: Request, fault: Any) -> JSONResponse:

@@ -16,13 +16,17 @@ from fleetgen.web.health import health
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
-reading = APIRouter(responses={status: {"model": answers.Problem} for status in (414, 422, 503)})
+_PROBLEMS = (413, 414, 422, 431, 503)
+_AS_JSON = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+reading = APIRouter(responses={status: {"model": answers.Problem} for status in _PROBLEMS})
 
 
 @reading.get("/health")
 async def get_health(control: Of) -> EmulatedHealth | Health:
     """How the set is. Always 200; `status` and `reasons` tell what is wrong."""
     now = system_now()
+    control.follower.look()
     return health(control.follower, control.supervised(), control.started_at(), control.stopping(), now)
 
 
@@ -80,7 +84,12 @@ def _room(control: Of) -> None:
         raise HTTPException(503, "There are too many open streams: close one first.")
 
 
-@reading.get("/events", response_class=EventSourceResponse, dependencies=[Depends(_room)])
+@reading.get(
+    "/events",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(_room)],
+    responses=dict.fromkeys(_PROBLEMS, _AS_JSON),  # a refusal is no stream
+)
 async def get_events(
     control: Of, last_event_id: Annotated[str | None, Header(max_length=100)] = None
 ) -> AsyncIterator[ServerSentEvent]:

@@ -1,0 +1,181 @@
+"""What the pipeline promises to other programs: metrics that agree with the tables, its backlog, and who waits for it."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from fleetgen.domain.records import Stream
+from support.event_stream import EventStream, health, reasons
+from support.sets import RunningSet, wait_for
+from support.tables import (
+    OUTCOMES,
+    Samples,
+    acknowledged,
+    catch_up,
+    dirty_set,
+    is_caught_up,
+    layout_of,
+    pipeline_log,
+    pipeline_metrics,
+    pipeline_pid,
+    pipeline_samples,
+    published,
+    records_in_tables,
+    records_told,
+)
+
+STAGES = ("bronze_to_silver", "silver_to_gold", "end_to_end")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RunningSet]:
+    with dirty_set() as each:
+        each.start()
+        catch_up(each)
+        yield each
+
+
+@pytest.fixture
+def running(shared: RunningSet) -> RunningSet:
+    """A set whose pipeline keeps up; generation goes on."""
+    wait_for(lambda: is_well(shared), 20, "A healthy set")
+    return shared
+
+
+def is_well(running: RunningSet) -> bool:
+    with suppress(OSError):
+        return bool(health(running)["status"] == "running") and backlog(running) is not None
+    return False
+
+
+def backlog(running: RunningSet) -> dict[str, int] | None:
+    """Return the backlog of the pipeline as health tells it; None while it is not registered."""
+    told: dict[str, int] | None = health(running)["pipeline"]["backlog"]
+    return told
+
+
+def samples(running: RunningSet) -> Samples:
+    return wait_for(lambda: pipeline_samples(running), 10, "The metrics of the pipeline")
+
+
+def of_stage(told: Samples, sample: str, stage: str) -> float:
+    return told[f"fleetgen_pipeline_latency_seconds_{sample}", frozenset({("stage", stage)})]
+
+
+def paused(running: RunningSet) -> None:
+    """Pause, and wait until the tables stand still."""
+    running.call("pause")
+    before: Any = None
+
+    def stands() -> bool:
+        nonlocal before
+        before, last = published(running), before
+        return before == last and is_caught_up(running) and bool(wait_half_a_second())
+
+    wait_for(stands, 20, "The end of the backlog")
+
+
+def wait_half_a_second() -> bool:
+    signal.sigtimedwait([], 0.5)
+    return True
+
+
+def test_a_pipeline_that_keeps_up_has_no_backlog_and_tells_its_latencies(running: RunningSet) -> None:
+    wait_for(lambda: backlog(running) == dict.fromkeys(Stream, 0), 5, "No backlog")
+
+    latencies = health(running)["pipeline"]["latencies"]
+    assert set(latencies) == set(STAGES)
+    assert all(seconds > 0 for seconds in latencies.values())
+    assert latencies["end_to_end"] == pytest.approx(latencies["bronze_to_silver"] + latencies["silver_to_gold"])
+    (consumer,) = health(running)["pipeline"]["consumers"]
+    assert consumer["name"] == "pipeline"
+
+
+def test_events_tell_each_batch_that_was_carried_after_it_was_made(running: RunningSet) -> None:
+    with EventStream(running.control_port) as stream:
+        for name in Stream:
+            done = stream.wait_for(
+                lambda each: each.kind == "batch_processed" and each.data["stream"] == name.value,  # noqa: B023
+                10,
+                f"A batch of {name}",
+            )
+            assert done.data["consumer"] == "pipeline"
+            assert set(done.data["latencies"]) == set(STAGES)
+            made = {each.data["batch_number"]: each for each in stream.of_kind("batch_generated")}
+            assert done.data["batch_number"] <= published(running)[name]
+            assert made or done.data["batch_number"] >= 0
+
+
+def test_promtool_finds_nothing_to_say_about_the_metrics(running: RunningSet) -> None:
+    command = ["promtool", "check", "metrics"]
+    checked = subprocess.run(command, input=pipeline_metrics(running), capture_output=True, text=True, timeout=30)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_a_pipeline_that_hangs_stays_registered_and_its_backlog_grows_until_it_goes_on(running: RunningSet) -> None:
+    pid = wait_for(lambda: pipeline_pid(running), 5, "The pipeline")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        before = acknowledged(running)
+        wait_for(lambda: min((backlog(running) or {"": 0}).values()) >= 3, 10, "A backlog")
+        assert acknowledged(running) == before
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: backlog(running) == dict.fromkeys(Stream, 0), 10, "The end of the backlog")
+    assert pipeline_pid(running) == pid
+
+
+def test_a_pipeline_that_is_killed_stays_registered_and_counts_on(running: RunningSet) -> None:
+    pid, before = pipeline_pid(running), records_told(samples(running))
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert acknowledged(running) is not None
+
+    wait_for(lambda: pipeline_pid(running) not in (None, pid), 10, "The restart")
+    paused(running)
+    try:
+        after = records_told(samples(running))
+        assert after == records_in_tables(layout_of(running))
+        assert all(after[key] >= count for key, count in before.items())
+    finally:
+        running.call("resume")
+
+
+def test_a_pipeline_that_is_stopped_leaves_and_comes_back_where_it_was(running: RunningSet) -> None:
+    running.ctl("stop", "pipeline")
+    assert acknowledged(running) is None
+    wait_for(lambda: backlog(running) is None, 5, "The leaving")
+    assert "supervisorctl start pipeline" in reasons(running)["process_down"]
+    assert "Stopping pipeline" in running.output
+
+    made = published(running)
+    wait_for(lambda: min(published(running).values()) > max(made.values()), 10, "Batches meanwhile")
+    running.ctl("start", "pipeline")
+    wait_for(lambda: acknowledged(running) is not None, 10, "The pipeline")
+    catch_up(running)
+
+
+def test_its_counters_are_those_of_the_tables_and_its_latencies_count_each_batch(running: RunningSet) -> None:
+    paused(running)
+    try:
+        told = samples(running)
+        assert records_told(told) == records_in_tables(layout_of(running))
+        assert set(records_told(told)) == {(stream.value, each) for stream in Stream for each in OUTCOMES.values()}
+        assert told["fleetgen_errors_total", frozenset({("phase", "batch")})] == 0
+        lines = running.manifest()["heads"]
+        assert sum(records_told(told).values()) == sum(head["totals"]["records"] for head in lines.values())
+
+        # and each batch that this process has carried took its time
+        started = pipeline_log(running, "starting")[-1]["timestamp"]
+        carried = [line for line in pipeline_log(running, "batch_processed") if line["timestamp"] > started]
+        count = sum(line["batch_number"] - line["first_batch"] + 1 for line in carried)
+        assert {of_stage(told, "count", stage) for stage in STAGES} == {count}
+        parts = [of_stage(told, "sum", stage) for stage in STAGES]
+        assert parts[2] == pytest.approx(parts[0] + parts[1])
+    finally:
+        running.call("resume")
