@@ -231,7 +231,10 @@ def test_an_unknown_table_is_named_with_its_line(table: str) -> None:
     # Then the message names it, its line, and the tables that are known
     message = message_about(f"{text}\n[{name}]\nenabled = true\n")
     assert f"line {len(text.splitlines()) + 2}: {table} is no known key" in message
-    assert "known are control, fleet, metrics, mode, modes, paths, pipeline, quality, schedule, seed, supervisor" in message
+    assert (
+        "known are control, fleet, metrics, mode, modes, paths, pipeline, quality, schedule, seed, supervisor"
+        in message
+    )
 
 
 @pytest.mark.parametrize(

@@ -310,7 +310,7 @@ def test_a_clean_of_a_paused_set_leaves_an_empty_dataset_with_a_new_id(
 def test_a_clean_leaves_the_logs_unless_they_are_asked_for(paused: httpx.Client, running: RunningSet) -> None:
     paused.post("/api/clean")
     assert len(running.log("driver")) > 0
-    assert "driver.jsonl" in paused.post("/api/clean", params={"logs": "true"}).json()["deleted_items"]
+    assert "manifests/logs/driver.jsonl" in paused.post("/api/clean", params={"logs": "true"}).json()["deleted_items"]
     assert running.log("driver") == []
     assert [line["kind"] for line in running.log("control")] == ["cleaned"]
 
@@ -325,7 +325,7 @@ def test_a_resume_of_an_empty_set_makes_the_baseline_at_once_and_is_remembered(
     assert set(extra) == {"baseline_actions", "pending", "auto_reinit"}
     assert extra["baseline_actions"] == ["companies:5", "driver_batch:1"]
     assert extra["auto_reinit"]["performed"] is True
-    assert extra["auto_reinit"]["missing_files"] == ["raw/companies", "raw/events"]
+    assert extra["auto_reinit"]["missing_files"] == ["raw/companies.jsonl", "raw/events"]
     wait_for(lambda: all(running.batch_count(stream) for stream in Stream), 3, "The baseline")
     noted = wait_for(lambda: health(empty)["auto_reinit_count"] == count + 1 and health(empty), 1, "The note")
     assert noted["auto_reinit"] == extra["auto_reinit"]

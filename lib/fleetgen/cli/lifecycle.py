@@ -55,6 +55,4 @@ def clean(yes: bool, logs: bool, config_file: Path) -> None:
     if not cleaned.items:
         click.echo("There was nothing to delete.")
         return
-    click.echo(
-        f"Deleted from {loaded.layout.data}: {', '.join(item for item in cleaned.items if not item.startswith('.'))}."
-    )
+    click.echo(f"Deleted from {loaded.layout.data}: {', '.join(cleaned.items)}.")

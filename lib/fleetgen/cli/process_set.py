@@ -14,9 +14,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fleetgen.cli.output import DEFAULT_CONFIG, load_in_use, with_config
+from fleetgen.cli.console import wide_console
+from fleetgen.cli.output import load_in_use, with_config
+from fleetgen.cli.welcome import welcome
 from fleetgen.config.loading import LoadedConfig, load
-from fleetgen.config.token import read_token
+from fleetgen.config.token import read_token, token_mark
 from fleetgen.config.watching import keep_as_last_good
 from fleetgen.domain.records import Stream, iso
 from fleetgen.errors import ConfigurationError, HeldByAnother, Unreachable
@@ -24,7 +26,15 @@ from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.files import make_folder, make_private, replace_file
 from fleetgen.supervision.client import ProcessState, Supervisor
 from fleetgen.supervision.extras import check_extras
-from fleetgen.supervision.programs import CONF_FILE, Program, programs, recorded_offset, render, socket_of
+from fleetgen.supervision.programs import (
+    CONF_FILE,
+    Program,
+    programs,
+    record_programs,
+    recorded_offset,
+    render,
+    socket_of,
+)
 
 _DOWN_TIMEOUT_SECONDS = 60
 
@@ -35,7 +45,7 @@ _DOWN_TIMEOUT_SECONDS = 60
 def up(port_offset: int, config_file: Path) -> None:
     """Start the set in the foreground; Ctrl-C stops it."""
     loaded = load(config_file)
-    text = render(loaded, port_offset)
+    text = render(loaded, port_offset, token_mark(loaded))
     check_extras(loaded)
     read_token(loaded)
     _refuse_second(loaded)
@@ -43,10 +53,10 @@ def up(port_offset: int, config_file: Path) -> None:
         _check_port(program)
     make_private(loaded.run)
     make_folder(loaded.layout.logs)
-    loaded.port_offset.write_text(f"{port_offset}\n")
+    record_programs(loaded, port_offset)
     keep_as_last_good(loaded)
     conf = _write_conf(loaded, text)
-    click.echo(_welcome(loaded, port_offset))
+    click.echo(welcome(loaded, port_offset))
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(conf)])
 
@@ -67,12 +77,15 @@ def reload(config_file: Path) -> None:
         )
     offset = recorded_offset(loaded)
     in_force = "".join(path.read_text() for path in _conf_places(loaded) if path.exists())
+    check_extras(loaded)
+    read_token(loaded)
     for program in programs(loaded, offset):
-        if f"--address {program.address} --port {program.port} " not in in_force:
+        if f" --port {program.port} " not in in_force:
             _check_port(program)
     make_folder(loaded.layout.logs)
-    _write_conf(loaded, render(loaded, offset))
+    _write_conf(loaded, render(loaded, offset, token_mark(loaded)))
     keep_as_last_good(loaded)
+    record_programs(loaded, offset)
     restarted = supervisor.apply_changes()
     click.echo(f"Restarted: {', '.join(restarted)}." if restarted else "Nothing to restart.")
 
@@ -186,49 +199,6 @@ def _write_conf(loaded: LoadedConfig, text: str) -> Path:
     return beside
 
 
-def _welcome(loaded: LoadedConfig, port_offset: int) -> str:
-    """Return what the terminal shows first: where everything is, and three things to try."""
-    mode = loaded.config.mode
-    lines = [
-        f"{click.style('fleetgen', bold=True)} starts in {click.style(mode, bold=True)} mode.  Ctrl-C stops it.",
-        "",
-    ]
-    lines.append(f"  data      {_short(loaded.layout.data)}")
-    known = programs(loaded, port_offset)
-    lines += [f"  API       {program.url}/api/health" for program in known if program.name == "control"]
-    titles = ["metrics", *[""] * (len(known) - 1)]
-    lines += [f"  {title:<8}  {each.url}/metrics  ({each.name})" for title, each in zip(titles, known, strict=True)]
-    lines += ["", "Try, in another terminal:"]
-    tries = _things_to_try(loaded)
-    width = max(len(command) for command, _ in tries)
-    lines += [f"  {command:<{width}}   {what}" for command, what in tries]
-    return "\n".join(lines) + "\n"
-
-
-def _things_to_try(loaded: LoadedConfig) -> list[tuple[str, str]]:
-    """Return commands, as they are called from where the set was started, and what they do."""
-    other = "production" if loaded.config.mode == "emulated" else "emulated"
-    own = loaded.file == Path.cwd() / DEFAULT_CONFIG and Path("bin/fleetgen").exists()
-    fleetgen, named = ("bin/fleetgen", "") if own else ("fleetgen", f" --config {_short(loaded.file)}")
-    ctl = "bin/supervisorctl" if own else f"fleetgen ctl{named}"
-    tries = [
-        (f"tail -F {_short(loaded.layout.logs)}/*.jsonl | jq .", "every batch as JSON"),
-        (f"{ctl} stop driver", "stop one process; then: start driver"),
-        (f"{fleetgen} mode {other}{named}", "the other mode, within a second"),
-    ]
-    if loaded.config.pipeline.enabled:
-        tries.append((f"{fleetgen} query 'from gold.batches'{named}", "what became of each batch"))
-    return tries
-
-
-def _short(path: Path) -> str:
-    """Return a path relative to the working directory where that is shorter."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -269,7 +239,7 @@ def _facts(loaded: LoadedConfig, running: bool, processes: list[ProcessState]) -
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = wide_console()
     paused = ", paused" if facts["paused"] else ""
     console.print(f"[bold]{facts['mode']}[/bold] mode{paused}; data in {facts['data']}", soft_wrap=True)
     if facts["processes"]:

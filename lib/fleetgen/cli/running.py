@@ -9,6 +9,7 @@ import click
 
 from fleetgen.cli.output import with_config
 from fleetgen.config.watching import load_or_last_good
+from fleetgen.errors import UsageError
 
 
 @click.command
@@ -17,6 +18,7 @@ from fleetgen.config.watching import load_or_last_good
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; default: the configuration's.")
 @click.option("--data", type=click.Path(path_type=Path), help="Data directory; default: the configuration's.")
 @click.option("--run", "run_folder", type=click.Path(path_type=Path), help="Run folder; default: the configuration's.")
+@click.option("--once", is_flag=True, help="Only of the pipeline: carry what is published, and end.")
 @with_config
 def run(
     process: str,
@@ -24,6 +26,7 @@ def run(
     port: int | None,
     data: Path | None,
     run_folder: Path | None,
+    once: bool,
     config_file: Path,
 ) -> None:
     """Run one process in the foreground; this is what supervisord starts.
@@ -34,4 +37,10 @@ def run(
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     loaded, fault = load_or_last_good(config_file, run_folder)
     loaded = replace(loaded, fixed_data=data, fixed_run=run_folder)
-    importlib.import_module(f"fleetgen.processes.{process}").main(loaded, address, port, fault)
+    if once and process != "pipeline":
+        raise UsageError("--once is for the pipeline: the other processes have no end to come to.")
+    module = importlib.import_module(f"fleetgen.processes.{process}")
+    if once:
+        module.carry_once(loaded)
+    else:
+        module.main(loaded, address, port, fault)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fleetgen.cli.console import wide_console
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.errors import SystemLacks, UsageError
 
@@ -70,7 +70,7 @@ def tables(as_json: bool, config_file: Path) -> None:
     for each in facts:
         layer, name, *numbers = each.values()
         table.add_row(layer, name, *(f"{number:,}" for number in numbers))
-    Console(highlight=False).print(table)
+    wide_console().print(table)
 
 
 def _reading() -> Any:
@@ -114,7 +114,7 @@ def _print_table(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
         table.add_column(Text(name))
     for row in islice(rows, _MOST_ROWS):
         table.add_row(*(Text("NULL", style="dim") if value is None else Text(value) for value in row))
-    console = Console(highlight=False)
+    console = wide_console()
     console.print(table)
     if next(rows, None) is not None:
         console.print(f"… and more than these {_MOST_ROWS:,} rows: --format csv prints all of them")

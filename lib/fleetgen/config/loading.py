@@ -70,6 +70,11 @@ class LoadedConfig:
         """The file that says what `up` added to every port."""
         return self.run / "port-offset"
 
+    @property
+    def programs(self) -> Path:
+        """The file that says which processes the set has and where they listen."""
+        return self.run / "programs.json"
+
     def failures(self, process: str) -> Path:
         """The file in which a process that fails again and again is counted."""
         return self.run / f"{process}.failures.json"

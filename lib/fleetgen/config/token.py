@@ -1,12 +1,19 @@
 """Owns reading the token that changes over HTTP must bear. It is never logged; comparing it is left to `web`."""
 
-from fleetgen.config.loading import LoadedConfig
+from fleetgen.config.loading import LoadedConfig, mark_of
 from fleetgen.config.model import folder
 from fleetgen.errors import ConfigurationError
 
 LEAST_LENGTH = 16
 
 _REMEDY = "Make one with: (umask 077; openssl rand -hex 32 > {file})"
+
+
+def token_mark(loaded: LoadedConfig) -> str:
+    """Return something that changes with the token and tells nothing of it."""
+    control = loaded.config.control
+    mark = mark_of(folder(loaded.file, control.token_file)) if control.token_file else None
+    return "-".join(map(str, mark)) if mark else ""
 
 
 def read_token(loaded: LoadedConfig) -> str | None:

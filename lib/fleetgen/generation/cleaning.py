@@ -44,11 +44,11 @@ def clean(layout: Layout) -> Cleaned:
         manifest = finish_cleaning(layout, transaction)
         if not manifest.desired.paused and any(_is_made(layout, stream) for stream in Stream):
             raise PauseRequired
-        items = [str(path.relative_to(layout.data)) for path in layout.dataset_parts if path.exists()]
-        if items:
+        found = [str(path.relative_to(layout.data)) for path in layout.dataset_parts if path.exists()]
+        if found:
             _begin_cleaning(transaction)
             finish_cleaning(layout, transaction)
-    return Cleaned(items, empty_trash(layout))
+    return Cleaned([name for name in found if not name.startswith(".")], empty_trash(layout))
 
 
 def _begin_cleaning(transaction: Transaction) -> None:

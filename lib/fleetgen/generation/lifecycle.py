@@ -15,7 +15,7 @@ from fleetgen.storage.manifest import MOST_CONSUMERS, Consumer, Latencies, Manif
 OWN_PIPELINE = "pipeline"
 """The name under which the set's own pipeline acknowledges."""
 
-_BASELINE_FILES = {Stream.COMPANIES: "raw/companies", Stream.EVENTS: "raw/events"}
+_BASELINE_FILES = {Stream.COMPANIES: "raw/companies.jsonl", Stream.EVENTS: "raw/events"}
 
 
 class WrongDataset(FleetgenError):

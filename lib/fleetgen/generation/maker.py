@@ -207,7 +207,7 @@ class StreamMaker:
     def _make(self, decision: Make) -> Published:
         started_at = self.clock.now()
         manifest = self.dataset.manifest()
-        if self.dataset.next_interval(manifest, self.stream) != decision.interval:
+        if manifest.origin is None or self.dataset.next_interval(manifest, self.stream) != decision.interval:
             raise DatasetChanged
         inputs = self._inputs(manifest, decision.interval)
         staged = stage(self.dataset.layout.staged(self.stream), inputs, self._progress)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -23,7 +24,7 @@ from fleetgen.processes.crashes import CrashRecord
 from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.orphans import OrphanGuard
-from fleetgen.supervision.programs import programs, recorded_offset
+from fleetgen.supervision.programs import recorded_programs
 from fleetgen.telemetry.log_files import LogFiles
 from fleetgen.telemetry.logs import Logger, start_logging
 from fleetgen.web.api import create_app
@@ -120,7 +121,7 @@ class ControlProcess:
             hub=self.hub,
             supervised=self.watch.last,
             supervisor=Supervisor(self.loaded.socket),
-            programs=programs(self.loaded, recorded_offset(self.loaded)),
+            programs=partial(recorded_programs, self.loaded),
             registry=control_registry(self.follower, self.watch.last),
             logs=self.logs,
             log=self.log,

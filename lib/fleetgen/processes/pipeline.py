@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.loop import WakeUp, rest, run
 from fleetgen.config.loading import LoadedConfig
-from fleetgen.domain.records import SECOND, Stream, instant
+from fleetgen.domain.records import SECOND, Stream
 from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother, Interrupted
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import OWN_PIPELINE, WrongDataset
 from fleetgen.medallion.engine import Carried, Engine
+from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.medallion.totals import line_totals
 from fleetgen.processes.crashes import CrashRecord
 from fleetgen.processes.heartbeat import Heartbeat
-from fleetgen.storage.bronze import read_meta
 from fleetgen.storage.files import FileLock
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Latencies, Manifest
@@ -66,6 +66,15 @@ class Pipeline:
         self._leave()
         self.log.info("Stopping pipeline", kind="stopping")
 
+    def drain(self) -> None:
+        """Carry everything that is published, and end; a fault is raised."""
+        self._hold()
+        try:
+            while self._work():
+                pass
+        finally:
+            self._leave()
+
     def turn(self) -> int:
         """Carry what is due; return when to look again. Whatever fails is logged and tried again, ever more slowly."""
         if self._guard.is_orphan():
@@ -96,10 +105,21 @@ class Pipeline:
             if manifest.origin is None:
                 return False
             engine = self._engine_of(manifest)
-            for stream in Stream:
-                self._carry(engine, manifest, stream)
+            damage = self._carry_all(engine, manifest)
             engine.maintain()
+        if damage is not None:
+            raise damage
         return True
+
+    def _carry_all(self, engine: Engine, manifest: Manifest) -> DamagedBatch | None:
+        """Carry some batches of each stream; one with a damaged batch holds up no other. Returns the damage."""
+        damage = None
+        for stream in Stream:
+            try:
+                self._carry(engine, manifest, stream)
+            except DamagedBatch as fault:
+                damage = fault
+        return damage
 
     def _pending(self, manifest: Manifest, stream: Stream) -> int:
         return manifest.head(stream).next_batch - (self._engine.next_batch(stream) if self._engine else 0)
@@ -135,8 +155,9 @@ class Pipeline:
         carried = engine.carry(stream, entries)
         if not carried.batches:
             return
-        self._acknowledge(manifest, {stream: entries[-1].batch_number}, self._latencies(stream, entries, carried))
-        self._tell(stream, entries, carried)
+        latencies = self._latencies(stream, entries, carried)
+        self._acknowledge(manifest, {stream: entries[-1].batch_number}, latencies)
+        self._tell(stream, entries, carried, latencies)
         if entries[0].batch_number <= self._counted[stream]:
             self._count_lines()
         else:
@@ -156,13 +177,18 @@ class Pipeline:
         now, to_gold = self.clock.now(), carried.silver_to_gold_seconds
         to_silver = 0.0
         for entry in entries:
-            meta = read_meta(self.layout, stream, entry.batch_id)
-            published_at = instant(meta["generation_time"]) if meta else now
-            to_silver = max(0.0, (now - published_at) / SECOND - to_gold)
+            to_silver = max(0.0, (now - self._published_at(stream, entry, now)) / SECOND - to_gold)
             self.metrics.took(to_silver, to_gold)
         return Latencies(bronze_to_silver=to_silver, silver_to_gold=to_gold, end_to_end=to_silver + to_gold)
 
-    def _tell(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> None:
+    def _published_at(self, stream: Stream, entry: BatchEntry, otherwise: int) -> int:
+        """Return when a batch was published: its meta is the last file that is written before the rename."""
+        try:
+            return self.layout.batch_meta(stream, entry.batch_id).stat().st_mtime_ns // 1000
+        except OSError:
+            return otherwise
+
+    def _tell(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried, took: Latencies) -> None:
         first, last = entries[0].batch_number, entries[-1].batch_number
         named = f"batch {last}" if first == last else f"batches {first} to {last}"
         counts = {name: carried.outcomes[name] for name in ("accepted", "quarantined", "duplicate")}
@@ -174,8 +200,9 @@ class Pipeline:
             first_batch=first,
             batch_number=last,
             **counts,
-            bronze_to_silver_seconds=round(carried.bronze_to_silver_seconds, 6),
-            silver_to_gold_seconds=round(carried.silver_to_gold_seconds, 6),
+            bronze_to_silver_seconds=round(took.bronze_to_silver, 6),
+            silver_to_gold_seconds=round(took.silver_to_gold, 6),
+            end_to_end_seconds=round(took.end_to_end, 6),
         )
 
     def _hold(self) -> None:
@@ -212,6 +239,11 @@ class Pipeline:
         self._drop_engine()
         self._not_before = self.clock.now() + wait
         return self._not_before
+
+
+def carry_once(loaded: LoadedConfig) -> None:
+    """Carry everything that is published, and end; raises HeldByAnother, and whatever is wrong with a batch or table."""
+    Pipeline(loaded).drain()
 
 
 def main(loaded: LoadedConfig, address: str | None, port: int | None, fault: str | None) -> None:

@@ -133,8 +133,8 @@ class FileLock:
     def release(self) -> None:
         """Let go of the lock; without one, do nothing."""
         if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+            descriptor, self._descriptor = self._descriptor, None  # first: the next thread has it once it is closed
+            os.close(descriptor)
 
     def holder(self) -> str:
         """Name the process that holds the lock, as far as it told."""

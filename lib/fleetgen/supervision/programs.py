@@ -1,16 +1,18 @@
 """Owns the expansion of the configuration into supervisord's file. Pure: it returns text; starting is left to `cli`."""
 
+import json
 import os
 import shlex
 import sys
 from collections.abc import Iterator
 from configparser import Error as ConfigParserError
 from configparser import RawConfigParser
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import ConfigurationError, UsageError
+from fleetgen.storage.files import replace_file
 
 CONF_FILE = "supervisord.conf"
 EXPECTED_EXITS = (0, 75, 78)
@@ -72,11 +74,29 @@ def recorded_offset(loaded: LoadedConfig) -> int:
         return 0
 
 
-def render(loaded: LoadedConfig, port_offset: int = 0) -> str:
-    """Return supervisord's configuration file; raise ConfigurationError for paths that it cannot express."""
+def record_programs(loaded: LoadedConfig, port_offset: int) -> None:
+    """Write down which processes the set has from now on, for those who ask while it runs."""
+    loaded.port_offset.write_text(f"{port_offset}\n")
+    listed = [asdict(program) for program in programs(loaded, port_offset)]
+    replace_file(loaded.programs, json.dumps(listed, indent=1).encode() + b"\n", durable=False)
+
+
+def recorded_programs(loaded: LoadedConfig) -> list[Program]:
+    """Return the processes that the set has; without a record, those that the configuration names."""
+    try:
+        return [Program(**each) for each in json.loads(loaded.programs.read_bytes())]
+    except (OSError, ValueError, TypeError):
+        return programs(loaded, recorded_offset(loaded))
+
+
+def render(loaded: LoadedConfig, port_offset: int = 0, token_mark: str = "") -> str:
+    """Return supervisord's configuration file; raise ConfigurationError for paths that it cannot express.
+
+    ``token_mark`` changes with the token, so that supervisord sees that control is to be started again.
+    """
     _check(loaded)
     lines = ["; Written by `fleetgen up` at each start: edit generator.toml instead."]
-    for title, entries in _sections(loaded, port_offset):
+    for title, entries in _sections(loaded, port_offset, token_mark):
         lines += ["", f"[{title}]", *(f"{key}={_escaped(value)}" for key, value in entries.items())]
     return "\n".join(lines) + "\n"
 
@@ -91,7 +111,7 @@ def socket_of(conf: Path) -> Path | None:
         return None
 
 
-def _sections(loaded: LoadedConfig, port_offset: int) -> Iterator[tuple[str, dict[str, str]]]:
+def _sections(loaded: LoadedConfig, port_offset: int, token_mark: str) -> Iterator[tuple[str, dict[str, str]]]:
     yield "unix_http_server", {"file": str(loaded.socket), "chmod": "0600"}
     yield "supervisord", _supervisord(loaded)
     yield (
@@ -107,7 +127,8 @@ def _sections(loaded: LoadedConfig, port_offset: int) -> Iterator[tuple[str, dic
     )
     yield "supervisorctl", {"serverurl": f"unix://{loaded.socket}"}
     for program in programs(loaded, port_offset):
-        yield f"program:{program.name}", _program(loaded, program)
+        marked = {"environment": f'FLEETGEN_TOKEN_MARK="{token_mark}"'} if program.name == "control" else {}
+        yield f"program:{program.name}", _program(loaded, program) | marked
 
 
 def _supervisord(loaded: LoadedConfig) -> dict[str, str]:

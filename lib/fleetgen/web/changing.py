@@ -78,12 +78,13 @@ def post_resume(control: Of) -> answers.Changed:
 def post_clean(control: Of, logs: bool = False) -> answers.Cleaned:
     """Delete the whole dataset, and the logs if asked. A running set must be paused first."""
     began = time.monotonic()
-    layout = control.follower.loaded.layout
+    layout = control.follower.dataset.layout
     try:
         cleaned = clean(layout)
     except PauseRequired as fault:
         raise HTTPException(400, {"error": "pause_required", "detail": str(fault)}) from fault
-    items = cleaned.items + (empty_logs(layout.logs, control.supervisor) if logs else [])
+    emptied = empty_logs(layout.logs, control.supervisor) if logs else []
+    items = [*cleaned.items, *(str((layout.logs / name).relative_to(layout.data)) for name in emptied)]
     control.log.info(f"Cleaned over HTTP: {len(items)} items", kind="cleaned", items=items)
     return answers.Cleaned(
         success=not cleaned.left,

@@ -24,7 +24,7 @@ class Control:
     hub: Hub
     supervised: Callable[[], Supervised]
     supervisor: Supervisor
-    programs: list[Program]
+    programs: Callable[[], list[Program]]
     registry: CollectorRegistry
     logs: LogFiles
     log: Logger

@@ -26,6 +26,7 @@ class Reason(Answer):
         "crash_loop",
         "supervisor_unreachable",
         "stream_late",
+        "pipeline_behind",
         "disk_full",
         "config_invalid",
         "clock_behind",

@@ -6,6 +6,7 @@ write it.
 
 import hashlib
 import math
+from dataclasses import replace
 from typing import Any
 
 from fleetgen.cadence.clock import system_now
@@ -14,9 +15,10 @@ from fleetgen.config.watching import ConfigWatch, Edit
 from fleetgen.domain.records import Settings, Stream, iso
 from fleetgen.errors import FleetgenError
 from fleetgen.generation.dataset import Dataset
+from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.bronze import read_meta
 from fleetgen.storage.ledger import BatchEntry
-from fleetgen.storage.manifest import Manifest
+from fleetgen.storage.manifest import Consumer, Manifest
 from fleetgen.web.pace import BATCHES, Pace
 from fleetgen.web.streams import Hub
 
@@ -38,6 +40,7 @@ class Follower:
         self._hub = hub
         self._watch = ConfigWatch(loaded.file, loaded)
         self._primed = False
+        self._behind: tuple[Consumer, int] | None = None
 
     @property
     def digest(self) -> str:
@@ -73,6 +76,7 @@ class Follower:
         if edit := self._watch.look(system_now()):
             self._configured(edit)
         before = self.manifest
+        self._note_backlog()
         try:
             self.manifest, self.manifest_fault = self.dataset.store.read(), None
         except (FleetgenError, OSError) as fault:
@@ -88,10 +92,25 @@ class Follower:
             self._tell_batches(stream, self.manifest, before)
         self._tell_acknowledged(self.manifest, before)
 
+    def behind_for(self, now: int) -> int:
+        """Return for how many microseconds the set's own pipeline has had a backlog without acknowledging any of it."""
+        return 0 if self._behind is None else now - self._behind[1]
+
+    def _note_backlog(self) -> None:
+        own = self.manifest.consumers.get(OWN_PIPELINE) if self.manifest else None
+        if (
+            self.manifest is None
+            or own is None
+            or not any(self.manifest.backlog(OWN_PIPELINE, each) for each in Stream)
+        ):
+            self._behind = None
+        elif self._behind is None or self._behind[0].acknowledged != own.acknowledged:
+            self._behind = own, system_now()
+
     def _configured(self, edit: Edit) -> None:
         self.config_fault = edit.fault
         if edit.loaded is not None:
-            self.loaded = edit.loaded
+            self.loaded = replace(edit.loaded, fixed_data=self.dataset.layout.data, fixed_run=self.loaded.run)
             self.config_loaded_at = system_now()
         told = {"valid": edit.fault is None, "error": edit.fault, "generation_mode": self.loaded.config.mode}
         self._hub.tell("config_reloaded", {**told, "digest": self.digest, "timestamp": iso(system_now())})
@@ -137,7 +156,8 @@ class Follower:
                     continue
                 latencies = consumer.latencies.model_dump() if consumer.latencies else None
                 told = {"consumer": name, "stream": stream, "batch_number": number, "latencies": latencies}
-                self._hub.tell("batch_processed", told)
+                when = {"dataset_id": manifest.dataset_id, "timestamp": iso(system_now())}
+                self._hub.tell("batch_processed", told | when)
 
     def _state_told(self, manifest: Manifest) -> dict[str, Any]:
         desired = manifest.desired

@@ -87,6 +87,10 @@ def _reasons(follower: Follower, manifest: Manifest, supervised: Supervised, now
             f"The manifest was lost or damaged and was made anew from the other files at {iso(manifest.rebuilt_at)}."
         )
         yield facts.Reason(code="manifest_rebuilt", detail=detail)
+    if follower.behind_for(now) > LATE:
+        seconds = follower.behind_for(now) // SECOND
+        detail = f"The pipeline has batches to carry and has finished none for {seconds} s; its log says why."
+        yield facts.Reason(code="pipeline_behind", detail=detail)
     yield from _time_reasons(follower, manifest, now)
 
 

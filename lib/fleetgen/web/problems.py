@@ -54,6 +54,10 @@ def _allowed(request: Request) -> dict[str, str]:
 
 
 async def _bad_request(request: Request, fault: Any) -> JSONResponse:
+    if request.method in ("POST", "PUT") and "json" not in request.headers.get("content-type", "") and fault.body:
+        return _problem(
+            422, "invalid_request", "Send the body as JSON, with the header `Content-Type: application/json`."
+        )
     told = "; ".join(f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}" for each in fault.errors())
     return _problem(422, "invalid_request", told)
 

@@ -13,6 +13,7 @@ from fleetgen.web import answers
 from fleetgen.web.control import Control, Of
 from fleetgen.web.facts import EmulatedHealth, Health
 from fleetgen.web.health import health
+from fleetgen.web.streams import Client
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -75,39 +76,40 @@ async def get_targets(request: Request, control: Of) -> list[answers.Target]:
         answers.Target(
             targets=[program.reached_at(request.url.hostname or "localhost")], labels={"process": program.name}
         )
-        for program in control.programs
+        for program in control.programs()
     ]
 
 
-def _room(control: Of) -> None:
+async def _admitted(
+    control: Of, last_event_id: Annotated[str | None, Header(max_length=100)] = None
+) -> AsyncIterator[Client]:
+    """Admit a client until its stream has ended; counted at once, so that no burst gets past the limit."""
     if control.hub.is_full:
         raise HTTPException(503, "There are too many open streams: close one first.")
+    client = control.hub.join(last_event_id)
+    try:
+        yield client
+    finally:
+        control.hub.leave(client)
 
 
 @reading.get(
     "/events",
     response_class=EventSourceResponse,
-    dependencies=[Depends(_room)],
     responses=dict.fromkeys(_PROBLEMS, _AS_JSON),  # a refusal is no stream
 )
-async def get_events(
-    control: Of, last_event_id: Annotated[str | None, Header(max_length=100)] = None
-) -> AsyncIterator[ServerSentEvent]:
+async def get_events(client: Annotated[Client, Depends(_admitted)]) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events: batch_generated, batch_processed, state_changed, config_reloaded.
 
     A client that comes back with Last-Event-ID gets what it missed, as far as the newest 1,000 events go.
     """
-    client = control.hub.join(last_event_id)
-    try:
-        yield ServerSentEvent(comment="fleetgen")
-        async for event in client.events():
-            yield ServerSentEvent(id=event.id, event=event.kind, data=event.data)
-    finally:
-        control.hub.leave(client)
+    yield ServerSentEvent(comment="fleetgen")
+    async for event in client.events():
+        yield ServerSentEvent(id=event.id, event=event.kind, data=event.data)
 
 
 def _meta(control: Control, stream: Stream, batch_id: str) -> dict[str, Any] | None:
     try:
-        return read_meta(control.follower.loaded.layout, stream, batch_id)
+        return read_meta(control.follower.dataset.layout, stream, batch_id)
     except (OSError, ValueError):
         return None

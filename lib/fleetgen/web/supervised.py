@@ -47,7 +47,9 @@ class SupervisedWatch:
         self._looked_at = time.monotonic()
 
     def start(self) -> None:
-        """Look from now on, until the process ends."""
+        """Look from now on, until the process ends; once before this returns, so that nobody sees an empty set."""
+        if self._supervised:
+            self._last = self.look()
         threading.Thread(target=self._run, name="supervised", daemon=True).start()
 
     def last(self) -> Supervised:

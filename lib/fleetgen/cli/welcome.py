@@ -1,0 +1,52 @@
+"""Owns what `fleetgen up` shows first: where everything is, and what to try next."""
+
+from pathlib import Path
+
+import click
+
+from fleetgen.cli.output import DEFAULT_CONFIG
+from fleetgen.config.loading import LoadedConfig
+from fleetgen.supervision.programs import programs
+
+
+def welcome(loaded: LoadedConfig, port_offset: int) -> str:
+    """Return what the terminal shows first: where everything is, and three things to try."""
+    mode = loaded.config.mode
+    lines = [
+        f"{click.style('fleetgen', bold=True)} starts in {click.style(mode, bold=True)} mode.  Ctrl-C stops it.",
+        "",
+    ]
+    lines.append(f"  data      {_short(loaded.layout.data)}")
+    known = programs(loaded, port_offset)
+    lines += [f"  API       {program.url}/api/health" for program in known if program.name == "control"]
+    titles = ["metrics", *[""] * (len(known) - 1)]
+    lines += [f"  {title:<8}  {each.url}/metrics  ({each.name})" for title, each in zip(titles, known, strict=True)]
+    lines += ["", "Try, in another terminal:"]
+    tries = _things_to_try(loaded)
+    width = max(len(command) for command, _ in tries)
+    lines += [f"  {command:<{width}}   {what}" for command, what in tries]
+    return "\n".join(lines) + "\n"
+
+
+def _things_to_try(loaded: LoadedConfig) -> list[tuple[str, str]]:
+    """Return commands, as they are called from where the set was started, and what they do."""
+    other = "production" if loaded.config.mode == "emulated" else "emulated"
+    own = loaded.file == Path.cwd() / DEFAULT_CONFIG and Path("bin/fleetgen").exists()
+    fleetgen, named = ("bin/fleetgen", "") if own else ("fleetgen", f" --config {_short(loaded.file)}")
+    ctl = "bin/supervisorctl" if own else f"fleetgen ctl{named}"
+    tries = [
+        (f"tail -F {_short(loaded.layout.logs)}/*.jsonl | jq .", "every batch as JSON"),
+        (f"{ctl} stop driver", "stop one process; then: start driver"),
+        (f"{fleetgen} mode {other}{named}", "the other mode, within a second"),
+    ]
+    if loaded.config.pipeline.enabled:
+        tries.append((f"{fleetgen} tables{named}", "silver and gold, as they grow; ask them by `query`"))
+    return tries
+
+
+def _short(path: Path) -> str:
+    """Return a path relative to the working directory where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
