@@ -55,6 +55,9 @@ class Pipeline:
         self._counted = dict.fromkeys(Stream, -1)
         self._backoff = SECOND
         self._not_before = 0
+        self._held_up: dict[Stream, tuple[int, int]] = {}
+        """Streams with a damaged batch: when to try again, and how long the wait was."""
+        self._damage: DamagedBatch | None = None
 
     def live(self) -> None:
         """Carry batches until asked to stop; raises HeldByAnother if another process makes these tables."""
@@ -72,6 +75,8 @@ class Pipeline:
         try:
             while self._work():
                 pass
+            if self._damage is not None:
+                raise self._damage
         finally:
             self._leave()
 
@@ -98,36 +103,53 @@ class Pipeline:
         manifest = self._dataset.store.read()
         if manifest is None or manifest.origin is None:
             return False
-        if manifest.dataset_id == self._dataset_id and not any(self._pending(manifest, stream) for stream in Stream):
+        if manifest.dataset_id == self._dataset_id and not any(self._is_due(manifest, stream) for stream in Stream):
             return False
         with self._writer.held(interrupted=self.wake_up.stop_asked):
             manifest = self._dataset.manifest()
             if manifest.origin is None:
                 return False
             engine = self._engine_of(manifest)
-            damage = self._carry_all(engine, manifest)
+            for stream in Stream:
+                if self._is_due(manifest, stream):
+                    self._try(engine, manifest, stream)
             engine.maintain()
-        if damage is not None:
-            raise damage
         return True
 
-    def _carry_all(self, engine: Engine, manifest: Manifest) -> DamagedBatch | None:
-        """Carry some batches of each stream; one with a damaged batch holds up no other. Returns the damage."""
-        damage = None
-        for stream in Stream:
-            try:
-                self._carry(engine, manifest, stream)
-            except DamagedBatch as fault:
-                damage = fault
-        return damage
+    def _is_due(self, manifest: Manifest, stream: Stream) -> bool:
+        """Whether there are batches to carry that no damaged one holds up."""
+        known = self._engine.next_batch(stream) if self._engine else 0
+        return manifest.head(stream).next_batch > known and self._held_up.get(stream, (0, 0))[0] <= self.clock.now()
 
-    def _pending(self, manifest: Manifest, stream: Stream) -> int:
-        return manifest.head(stream).next_batch - (self._engine.next_batch(stream) if self._engine else 0)
+    def _try(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
+        """Carry batches of a stream; a damaged one holds up its own stream alone, until it is repaired."""
+        try:
+            if stream in self._held_up:
+                self._carry_singly(engine, manifest, stream)
+            else:
+                self._carry(engine, manifest, stream, BATCHES_AT_ONCE)
+            self._held_up.pop(stream, None)
+            self._damage = self._damage if self._held_up else None
+        except DamagedBatch as fault:
+            self._damage = fault
+            wait = min(2 * self._held_up.get(stream, (0, SECOND // 2))[1], _LONGEST_BACKOFF)
+            self._held_up[stream] = (self.clock.now() + wait, wait)
+            self.metrics.failed()
+            self.log.error(
+                f"Pipeline could not go on with {stream}; it tries again in {wait // SECOND} s: {fault}", kind="error"
+            )
+            self._count_lines()  # passes before the one with the damaged batch may be in the tables
+
+    def _carry_singly(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
+        """Carry batches one by one: so those before a damaged one get into the tables."""
+        for _ in range(BATCHES_AT_ONCE):
+            self._carry(engine, manifest, stream, 1)
 
     def _engine_of(self, manifest: Manifest) -> Engine:
         """Return the engine of the present dataset; after a clean or a fault the tables are opened anew."""
         if self._engine is None or manifest.dataset_id != self._dataset_id:
             self._drop_engine()
+            self._held_up, self._damage = {}, None
             self._engine = Engine(self.layout, manifest.dataset_id, self.heartbeat.beat)
             self._dataset_id = manifest.dataset_id
             self._count_lines()
@@ -146,9 +168,9 @@ class Pipeline:
             self._engine.close()
         self._engine = self._dataset_id = None
 
-    def _carry(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
+    def _carry(self, engine: Engine, manifest: Manifest, stream: Stream, most: int) -> None:
         first = engine.next_batch(stream)
-        count = min(manifest.head(stream).next_batch - first, BATCHES_AT_ONCE)
+        count = min(manifest.head(stream).next_batch - first, most)
         if count <= 0:
             return
         entries = self._dataset.ledgers[stream].batches_from(first, count)
