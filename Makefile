@@ -19,7 +19,7 @@ run: $(VENV)/.run ## start the set; Ctrl-C stops it
 
 test: $(VENV)/.dev .venv-numpy-oldest/.done ## run all tests, the long ones in their short form
 	@packaging/need promtool prometheus
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 soak: $(VENV)/.dev ## run the long form of the tests that take long
 	@packaging/need promtool prometheus

@@ -278,7 +278,7 @@ def lost_manifest(folder: Path) -> None:
     with healthy_set(catch_up_limit="1000") as running:
         becomes_well(running)
         (running.data / "manifests" / "generator_state.json").unlink()
-        assert "made anew" in comes(running, "manifest_rebuilt", 5)
+        assert "made anew" in comes(running, "manifest_rebuilt", 20)
         goes_on(running)
         assert set(reasons(running)) == {"manifest_rebuilt"}
         (rebuilt_at, now) = running.manifest()["rebuilt_at"], system_now()

@@ -64,6 +64,11 @@ def differences(simulation: Simulation) -> list[str]:
     return [str(each) for each in check(simulation.dataset, None)]
 
 
+def shown(layout: Layout) -> set[str]:
+    """Return what a clean names: the parts of a dataset that people see."""
+    return {name for part in layout.dataset_parts if not (name := str(part.relative_to(layout.data))).startswith(".")}
+
+
 def left(layout: Layout) -> dict[str, bytes | str]:
     """Return what a data directory holds, but for the locks."""
     return {name: content for name, content in tree(layout.data).items() if not name.endswith(".lock")}
@@ -76,7 +81,7 @@ def test_everything_of_the_dataset_goes_and_the_logs_stay(simulation: Simulation
 
     cleaned = clean(layout)
 
-    assert set(cleaned.items) == {str(part.relative_to(layout.data)) for part in layout.dataset_parts}
+    assert set(cleaned.items) == shown(layout)
     assert cleaned.left == []
     assert set(left(layout)) == {
         "manifests",
@@ -166,7 +171,7 @@ def test_cleaning_waits_for_whoever_writes(simulation: Simulation, name: str) ->
 
     wait_for(lambda: cleaned, 5, "The clean after the writer's end")
     thread.join()
-    assert len(cleaned[0].items) == len(layout.dataset_parts)
+    assert set(cleaned[0].items) == shown(layout)
 
 
 def test_a_writer_that_never_ends_keeps_everything_and_is_named(

@@ -29,10 +29,12 @@ from fleetgen.medallion.reading import FORMS, NoTables, table_facts
 from fleetgen.medallion.tables import DamagedTable
 from fleetgen.medallion.upkeep import DUE_COMMITS
 from fleetgen.storage.layout import Layout
-from support.simulation import records
 from support.delta_tables import batches, contents, dirty, engine, follow
+from support.simulation import records
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
+LAW_SECONDS = 6000 if SOAK else 300
+FLAT_BATCHES = 2000 if SOAK else 72
 KILLS = int(os.environ.get("FLEETGEN_KILLS", "100" if SOAK else "20"))
 CARRYING = Path(__file__).parents[1] / "support" / "carrying.py"
 
@@ -122,9 +124,9 @@ def sums(found: list[dict[str, Any]], *keys: str, value: str) -> Counter[tuple[s
     return total
 
 
-@pytest.mark.parametrize("seconds", [300, pytest.param(6000, marks=pytest.mark.soak)])
-def test_silver_and_quarantine_and_duplicates_are_the_lines_of_bronze(tmp_path: Path, seconds: int) -> None:
-    with dirty(tmp_path, seconds, driver_interval='"PT5S"') as simulation:
+@pytest.mark.soak
+def test_silver_and_quarantine_and_duplicates_are_the_lines_of_bronze(tmp_path: Path) -> None:
+    with dirty(tmp_path, LAW_SECONDS, driver_interval='"PT5S"') as simulation:
         layout = simulation.dataset.layout
     follow(layout, engine(layout), most=300)
     law = {(row["stream"], row["batch_number"]): row for row in rows(layout, "batches")}
@@ -231,10 +233,10 @@ def test_batches_out_of_order_are_refused(layout: Layout) -> None:
     assert carrier.carry(Stream.EVENTS, entries[:3]).batches == 0
 
 
-@pytest.mark.parametrize("count", [72, pytest.param(2000, marks=pytest.mark.soak)])
-def test_time_and_files_stay_flat_over_many_batches(tmp_path: Path, count: int) -> None:
+@pytest.mark.soak
+def test_time_and_files_stay_flat_over_many_batches(tmp_path: Path) -> None:
     # given many small batches
-    with dirty(tmp_path, count * 10, max_active_companies="50", company_interval='"PT10M"') as simulation:
+    with dirty(tmp_path, FLAT_BATCHES * 10, max_active_companies="50", company_interval='"PT10M"') as simulation:
         layout = simulation.dataset.layout
     carrier, seconds, files = engine(layout, keep_seconds=2), [], []
     carrier.carry(Stream.COMPANIES, batches(layout, Stream.COMPANIES))
@@ -253,7 +255,7 @@ def test_time_and_files_stay_flat_over_many_batches(tmp_path: Path, count: int) 
     time.sleep(2.2)
     carrier.carry(Stream.EVENTS, [])
     logs = [len(list((form.folder(layout) / "_delta_log").iterdir())) for form in FORMS]
-    assert max(logs) < count + 30 if count < 500 else max(logs) < 1000
+    assert max(logs) < min(FLAT_BATCHES + 30, 1000)
 
 
 def test_readers_see_whole_batches_while_tables_are_written_and_compacted(layout: Layout) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -20,19 +21,34 @@ import tomlkit
 
 T = TypeVar("T")
 
+_PORTS_OF_A_WORKER = 5000
+
 FLEETGEN = [sys.executable, "-m", "fleetgen"]
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return ports that nobody listens on.
+
+    They lie below those that the system gives to clients, and each worker of a test run has a range of its own: so
+    nobody takes one before its set does.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 10_000 + worker % 4 * _PORTS_OF_A_WORKER
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(first, first + _PORTS_OF_A_WORKER)
+        if _is_free(port):
+            found.add(port)
+    return sorted(found)
+
+
+def _is_free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
@@ -52,9 +68,9 @@ class RunningSet:
         self.folder = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
         self.config = self.folder / "etc" / "generator.toml"
         subprocess.run([*FLEETGEN, "init", str(self.folder)], check=True, capture_output=True)
-        self.ports = dict(zip(("company", "driver"), free_ports(2), strict=True))
+        *ports, self.control_port, self.pipeline_port = free_ports(4)
+        self.ports = dict(zip(("company", "driver"), ports, strict=True))
         self.configure(**{f"{name}_port": str(port) for name, port in self.ports.items()}, **settings)
-        self.control_port, self.pipeline_port = free_ports(2)
         self.configure(pipeline_port=str(self.pipeline_port))
         self.configure_table("pipeline", enabled=str(pipeline).lower())
         self.configure_table("control", enabled=str(control).lower(), port=str(self.control_port))

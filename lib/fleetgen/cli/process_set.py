@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def up(port_offset: int, config_file: Path) -> None:
 @click.command
 @with_config
 def reload(config_file: Path) -> None:
-    """Bring changed ports, paths and [supervisor] settings into force; restarts only the processes they concern.
+    """Bring changed ports, addresses, token, paths.data and [supervisor] into force; restarts only what they concern.
 
     Everything else needs no reload: the processes notice an edit by themselves.
     """
@@ -80,8 +81,7 @@ def reload(config_file: Path) -> None:
     check_extras(loaded)
     read_token(loaded)
     for program in programs(loaded, offset):
-        if f" --port {program.port} " not in in_force:
-            _check_port(program)
+        _check_port(program, is_own=f" --port {program.port} " in in_force)
     make_folder(loaded.layout.logs)
     _write_conf(loaded, render(loaded, offset, token_mark(loaded)))
     keep_as_last_good(loaded)
@@ -155,9 +155,9 @@ def _refuse_second(loaded: LoadedConfig) -> None:
         )
 
 
-def _check_port(program: Program) -> None:
-    """Raise HeldByAnother if a process could not listen on its port."""
-    family, kind, protocol, _, place = _resolved(program)
+def _check_port(program: Program, is_own: bool = False) -> None:
+    """Raise HeldByAnother if a process could not listen on its port; of an own one, only the address is tried."""
+    family, kind, protocol, _, place = _resolved(replace(program, port=0) if is_own else program)
     with closing(socket.socket(family, kind, protocol)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -10,7 +10,7 @@ from fleetgen.supervision.programs import programs
 
 
 def welcome(loaded: LoadedConfig, port_offset: int) -> str:
-    """Return what the terminal shows first: where everything is, and three things to try."""
+    """Return what the terminal shows first: where everything is, and what to try."""
     mode = loaded.config.mode
     lines = [
         f"{click.style('fleetgen', bold=True)} starts in {click.style(mode, bold=True)} mode.  Ctrl-C stops it.",

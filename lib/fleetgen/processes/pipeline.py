@@ -6,6 +6,7 @@ How a batch gets into the tables is the engine's. One process makes the tables o
 import os
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 
 from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.loop import WakeUp, rest, run
@@ -29,7 +30,8 @@ from fleetgen.telemetry.metrics import serve_metrics
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
 
 BATCHES_AT_ONCE = 250
-"""So many batches of a stream are carried before they are acknowledged."""
+LINES_AT_ONCE = 1_000_000
+"""So many batches of a stream, and lines in them, are carried before they are acknowledged; a larger batch by itself."""
 
 _POLL = SECOND // 20
 _LONGEST_BACKOFF = 30 * SECOND
@@ -58,6 +60,7 @@ class Pipeline:
         self._held_up: dict[Stream, tuple[int, int]] = {}
         """Streams with a damaged batch: when to try again, and how long the wait was."""
         self._damage: DamagedBatch | None = None
+        self._draining = False
 
     def live(self) -> None:
         """Carry batches until asked to stop; raises HeldByAnother if another process makes these tables."""
@@ -71,6 +74,7 @@ class Pipeline:
 
     def drain(self) -> None:
         """Carry everything that is published, and end; a fault is raised."""
+        self._draining = True
         self._hold()
         try:
             while self._work():
@@ -124,10 +128,10 @@ class Pipeline:
     def _try(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
         """Carry batches of a stream; a damaged one holds up its own stream alone, until it is repaired."""
         try:
-            if stream in self._held_up:
-                self._carry_singly(engine, manifest, stream)
-            else:
+            try:
                 self._carry(engine, manifest, stream, BATCHES_AT_ONCE)
+            except DamagedBatch:
+                self._carry_singly(engine, manifest, stream)
             self._held_up.pop(stream, None)
             self._damage = self._damage if self._held_up else None
         except DamagedBatch as fault:
@@ -135,9 +139,8 @@ class Pipeline:
             wait = min(2 * self._held_up.get(stream, (0, SECOND // 2))[1], _LONGEST_BACKOFF)
             self._held_up[stream] = (self.clock.now() + wait, wait)
             self.metrics.failed()
-            self.log.error(
-                f"Pipeline could not go on with {stream}; it tries again in {wait // SECOND} s: {fault}", kind="error"
-            )
+            again = "" if self._draining else f"; it tries again in {wait // SECOND} s"
+            self.log.error(f"Pipeline could not go on with {stream}{again}: {fault}", kind="error")
             self._count_lines()  # passes before the one with the damaged batch may be in the tables
 
     def _carry_singly(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
@@ -173,7 +176,7 @@ class Pipeline:
         count = min(manifest.head(stream).next_batch - first, most)
         if count <= 0:
             return
-        entries = self._dataset.ledgers[stream].batches_from(first, count)
+        entries = _up_to(LINES_AT_ONCE, self._dataset.ledgers[stream].batches_from(first, count))
         carried = engine.carry(stream, entries)
         if not carried.batches:
             return
@@ -261,6 +264,12 @@ class Pipeline:
         self._drop_engine()
         self._not_before = self.clock.now() + wait
         return self._not_before
+
+
+def _up_to(lines: int, entries: Sequence[BatchEntry]) -> Sequence[BatchEntry]:
+    """Return the first batches that have so many lines together, but at least one."""
+    totals = accumulate(entry.record_count for entry in entries)
+    return entries[: max(1, sum(total <= lines for total in totals))]
 
 
 def carry_once(loaded: LoadedConfig) -> None:

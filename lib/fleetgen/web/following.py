@@ -18,7 +18,7 @@ from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.bronze import read_meta
 from fleetgen.storage.ledger import BatchEntry
-from fleetgen.storage.manifest import Consumer, Manifest
+from fleetgen.storage.manifest import Manifest
 from fleetgen.web.pace import BATCHES, Pace
 from fleetgen.web.streams import Hub
 
@@ -40,7 +40,7 @@ class Follower:
         self._hub = hub
         self._watch = ConfigWatch(loaded.file, loaded)
         self._primed = False
-        self._behind: tuple[Consumer, int] | None = None
+        self._behind: dict[Stream, tuple[int | None, int]] = {}
 
     @property
     def digest(self) -> str:
@@ -93,19 +93,18 @@ class Follower:
         self._tell_acknowledged(self.manifest, before)
 
     def behind_for(self, now: int) -> int:
-        """Return for how many microseconds the set's own pipeline has had a backlog without acknowledging any of it."""
-        return 0 if self._behind is None else now - self._behind[1]
+        """Return for how many microseconds the set's own pipeline has acknowledged none of a backlog."""
+        return max((now - since for _, since in self._behind.values()), default=0)
 
     def _note_backlog(self) -> None:
+        """Note for each stream with a backlog since when its newest acknowledgement stands."""
         own = self.manifest.consumers.get(OWN_PIPELINE) if self.manifest else None
-        if (
-            self.manifest is None
-            or own is None
-            or not any(self.manifest.backlog(OWN_PIPELINE, each) for each in Stream)
-        ):
-            self._behind = None
-        elif self._behind is None or self._behind[0].acknowledged != own.acknowledged:
-            self._behind = own, system_now()
+        for stream in Stream:
+            newest = own.acknowledged.get(stream) if own else None
+            if self.manifest is None or own is None or not self.manifest.backlog(OWN_PIPELINE, stream):
+                self._behind.pop(stream, None)
+            elif stream not in self._behind or self._behind[stream][0] != newest:
+                self._behind[stream] = newest, system_now()
 
     def _configured(self, edit: Edit) -> None:
         self.config_fault = edit.fault
