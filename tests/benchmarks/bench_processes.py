@@ -5,48 +5,37 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from report import print_goal, print_head, print_table
+
+from support.sets import free_ports
 
 START_SECONDS = 30
 WARM_UP_SECONDS = 3
 STOP_SECONDS = 30
-PROCESSES = ("supervisord", "company", "driver")
+PROCESSES = ("supervisord", "company", "driver", "pipeline", "control")
 GOAL_MEGABYTES = 50
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def make_set(folder: Path) -> Path:
     """Make a place for a set with a batch every second and return its configuration."""
     subprocess.run([sys.executable, "-m", "fleetgen", "init", str(folder)], check=True, stdout=subprocess.DEVNULL)
     file = folder / "etc" / "generator.toml"
-    company_port, driver_port = free_ports(2)
     text = re.sub(r'(?m)^(\w+_interval *= *)"PT10S"', r'\1"PT1S"', file.read_text())
-    text = re.sub(r"(?m)^company_port *=.*$", f"company_port = {company_port}", text)
-    text = re.sub(r"(?m)^driver_port *=.*$", f"driver_port = {driver_port}", text)
-    file.write_text(_without_extras(text))
+    keys = ("company_port", "driver_port", "pipeline_port", "port")
+    for key, port in zip(keys, free_ports(len(keys)), strict=True):
+        text = re.sub(rf"(?m)^{key} *=.*$", f"{key} = {port}", text)
+    file.write_text(text)
     return file
-
-
-def _without_extras(text: str) -> str:
-    """Leave the control and pipeline processes out: the generators are what is measured."""
-    return re.sub(r"(?ms)^(\[(?:control|pipeline)\].*?^enabled *=) *true$", r"\1 false", text)
 
 
 @contextmanager
@@ -72,7 +61,7 @@ def running(config: Path) -> Iterator[dict[str, int]]:
 
 
 def children(parent: int) -> dict[str, int]:
-    """Return the generator processes that supervisord has started."""
+    """Return the processes that supervisord has started."""
     found: dict[str, int] = {}
     for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
