@@ -53,6 +53,8 @@ class ControlProcess:
         self._came_up = system_now()
         self._guard = OrphanGuard(loaded.pid_file)
         self._heartbeat = Heartbeat(loaded.heartbeat("control"))
+        self._wake_up = WakeUp()
+        self._told_fault: str | None = None
         self.hub = Hub(f"{self._came_up:x}")
         self.follower = Follower(loaded, fault, self.hub)
         self.watch = SupervisedWatch(loaded, supervised=bool(os.environ.get("SUPERVISOR_ENABLED")))
@@ -63,11 +65,10 @@ class ControlProcess:
         """Wait so many microseconds after failures in a row; return whether no stop was asked for meanwhile."""
         if wait:
             self.log.warning(f"The control process failed before; it waits {wait // SECOND} s", kind="crash_loop")
-        wake_up = WakeUp()
-        wake_up.on_signals()
+        self._wake_up.on_signals()
         clock = SystemClock()
-        rest(clock, wake_up, clock.now() + wait, self._heartbeat.beat)
-        return not wake_up.stopping
+        rest(clock, self._wake_up, clock.now() + wait, self._heartbeat.beat)
+        return not self._wake_up.stopping
 
     def serve(self, worked: Callable[[], None]) -> None:
         """Serve until asked to stop, and tell ``worked`` once that goes well; raises HeldByAnother for a busy port."""
@@ -108,11 +109,13 @@ class ControlProcess:
         if self._guard.is_orphan():
             os._exit(1)
         self._heartbeat.beat()
-        valid_before = self.follower.config_fault is None
+        if self._wake_up.stopping:  # asked for before the server took the signals over
+            self.server.should_exit = True
         self.follower.look()
         fault = self.follower.config_fault
-        if valid_before and fault is not None:
+        if fault not in (None, self._told_fault):
             self.log.error(f"The configuration is invalid; the old settings stay in force. {fault}", kind="config")
+        self._told_fault = fault
 
     def _server_config(self) -> uvicorn.Config:
         policy = Policy(self.address, _own_names(), self._token())
