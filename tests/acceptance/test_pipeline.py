@@ -150,6 +150,7 @@ def live() -> Iterator[tuple[RunningSet, Readers]]:
         yield running, readers
 
 
+@pytest.mark.soak
 def test_batches_are_in_gold_within_a_second_and_never_later_than_five(live: tuple[RunningSet, Readers]) -> None:
     running, _ = live
     # given when each batch was published, and when it was committed to the last of its tables

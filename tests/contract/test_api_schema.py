@@ -18,6 +18,8 @@ from support.sets import RunningSet, running_set
 
 EXAMPLES = 500 if os.environ.get("FLEETGEN_SOAK") else 25
 
+pytestmark = pytest.mark.soak
+
 REFUSALS = [400, 401, 403, 404, 405, 409, 414, 422]
 """How a request that breaks the document may be refused: 414 too, for a query that is wrong and too long."""
 

@@ -67,6 +67,7 @@ def rows(layout: Layout, name: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.soak
 def test_kills_at_any_moment_end_in_the_tables_of_an_undisturbed_run(
     layout: Layout, undisturbed: dict[str, list[tuple[Any, ...]]]
 ) -> None:
