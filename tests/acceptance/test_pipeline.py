@@ -357,6 +357,11 @@ def test_a_damaged_batch_is_told_with_its_remedy_and_carried_once_it_is_repaired
     assert contents(layout) == before
 
 
+def processes(running: RunningSet) -> list[str]:
+    """Return the processes that health names; it asks supervisord twice a second."""
+    return [each["name"] for each in health(running)["processes"]]
+
+
 def test_a_pipeline_that_is_disabled_has_no_process_and_nobody_waits_for_it(backlog: RunningSet) -> None:
     catch_up(backlog, 60)
 
@@ -366,8 +371,8 @@ def test_a_pipeline_that_is_disabled_has_no_process_and_nobody_waits_for_it(back
         wait_for(lambda: pipeline_pid(backlog) is None, 10, "The end of the pipeline")
         assert acknowledged(backlog) is None
         assert "pipeline" not in backlog.ctl("status")
-        wait_for(lambda: answers(backlog) and not reasons(backlog), 10, "A set without any reason")
-        assert "pipeline" not in [each["name"] for each in health(backlog)["processes"]]
+        wait_for(lambda: answers(backlog) and "pipeline" not in processes(backlog), 10, "A health without a pipeline")
+        assert not reasons(backlog)
     finally:
         backlog.configure_table("pipeline", enabled="true")
         backlog.call("reload")

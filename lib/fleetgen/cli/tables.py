@@ -46,7 +46,8 @@ def query(sql: str, form: str | None, config_file: Path) -> None:
         try:
             _print(_relation(connection, sql), form or ("table" if sys.stdout.isatty() else "csv"))
         except duckdb.CatalogException as fault:
-            raise (UsageError(_reason(fault)) if reading.has_tables(layout) else reading.NoTables()) from fault
+            listed = f"{_reason(fault)} `fleetgen tables` lists what there is."
+            raise (UsageError(listed) if reading.has_tables(layout) else reading.NoTables()) from fault
         except duckdb.Error as fault:
             raise UsageError(_reason(fault)) from fault
 
