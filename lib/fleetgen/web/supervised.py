@@ -67,8 +67,8 @@ class SupervisedWatch:
     def look(self) -> Supervised:
         """Look once."""
         try:
+            starts = self._supervisor.starts()  # first: a restart that is counted is then seen in the pids too
             processes = tuple(self._supervisor.processes())
-            starts = self._supervisor.starts()
         except FleetgenError as fault:
             return Supervised(fault=str(fault))
         running = [each.name for each in processes if each.state == "RUNNING"]
