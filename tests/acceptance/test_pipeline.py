@@ -24,14 +24,13 @@ from fleetgen.medallion.reading import FORMS
 from fleetgen.medallion.tables import TableForm, load
 from fleetgen.storage.bronze import read_meta
 from support.configs import fleetgen
+from support.delta_tables import batches, contents
 from support.event_stream import answers, health, reasons
 from support.sets import FLEETGEN, RunningSet, free_ports, wait_for
 from support.tables import (
     acknowledged,
     assert_nothing_disappears,
-    batches,
     catch_up,
-    contents,
     dirty_set,
     is_caught_up,
     layout_of,

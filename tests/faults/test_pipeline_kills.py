@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from fleetgen.domain.randomness import Address, Origin, Purpose
+from support.delta_tables import contents
 from support.sets import RunningSet, wait_for
 from support.tables import (
     acknowledged,
     assert_nothing_disappears,
     catch_up,
-    contents,
     dirty_set,
     layout_of,
     pipeline_log,

@@ -1,7 +1,4 @@
-"""The tables of the pipeline as tests see them: what carries batches into them, and what is in them.
-
-Below, the same of a running set with a pipeline process.
-"""
+"""A running set with a pipeline process as tests see it: its health, its tables, its log, and what is acknowledged."""
 
 import json
 import os
@@ -17,49 +14,11 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleetgen.domain.records import Stream
-from fleetgen.medallion.engine import Engine
 from fleetgen.medallion.reading import FORMS
 from fleetgen.medallion.tables import load
 from fleetgen.storage.layout import Layout
-from fleetgen.storage.ledger import BatchEntry, Ledger
+from support.delta_tables import batches, contents, engine, follow
 from support.sets import RunningSet, wait_for
-
-DATASET = "a-dataset"
-
-
-def batches(layout: Layout, stream: Stream) -> list[BatchEntry]:
-    """Return the published batches of a stream."""
-    return list(Ledger(layout.ledger(stream)).batches())
-
-
-def engine(layout: Layout, keep_seconds: int = 600) -> Engine:
-    """Return an engine as a process makes one at its start."""
-    return Engine(layout, DATASET, lambda: None, keep_seconds)
-
-
-def follow(layout: Layout, carrier: Engine, first: Stream = Stream.COMPANIES, most: int = 1) -> None:
-    """Carry what is missing, so many batches of each stream at a time, and keep the tables up between."""
-    streams = [first, *(stream for stream in Stream if stream is not first)]
-    pending = {stream: batches(layout, stream)[carrier.next_batch(stream) :] for stream in streams}
-    while any(pending.values()):
-        for stream in streams:
-            now, pending[stream] = pending[stream][:most], pending[stream][most:]
-            carrier.carry(stream, now)
-            carrier.maintain()
-
-
-def contents(layout: Layout) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of every table, sorted."""
-    found = {}
-    for form in FORMS:
-        delta = load(form.folder(layout))
-        assert delta is not None, form.name
-        columns = delta.to_pyarrow_table().select(form.schema.names).to_pydict().values()
-        found[form.name] = sorted(zip(*columns, strict=True), key=repr)
-    return found
-
-
-# Of a running set
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
