@@ -12,7 +12,7 @@ import pytest
 from fleetgen.cadence.schedule import Make
 from fleetgen.domain.records import Stream
 from fleetgen.errors import HeldByAnother
-from fleetgen.generation import cleaning, lifecycle
+from fleetgen.generation import lifecycle
 from fleetgen.generation.checking import check
 from fleetgen.generation.cleaning import Cleaned, PauseRequired, clean
 from fleetgen.storage.files import FileLock
@@ -174,18 +174,15 @@ def test_cleaning_waits_for_whoever_writes(simulation: Simulation, name: str) ->
     assert set(cleaned[0].items) == shown(layout)
 
 
-def test_a_writer_that_never_ends_keeps_everything_and_is_named(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_writer_that_never_ends_keeps_everything_and_is_named(simulation: Simulation) -> None:
     layout = simulation.loaded.layout
     pause(simulation)
-    monkeypatch.setattr(cleaning, "WRITER_TIMEOUT_SECONDS", 0.2)  # a minute otherwise
     lock = FileLock(layout.tables_lock)
     with lock.held():
         lock.sign()
         before = left(layout)
         with pytest.raises(HeldByAnother, match=f"process {os.getpid()}"):
-            clean(layout)
+            clean(layout, timeout_seconds=0.2)
         assert left(layout) == before
     assert differences(simulation) == []
 

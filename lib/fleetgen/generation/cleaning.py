@@ -31,7 +31,7 @@ class Cleaned:
     """What of it could not be deleted yet, out of the way; each start tries again."""
 
 
-def clean(layout: Layout) -> Cleaned:
+def clean(layout: Layout, timeout_seconds: float = WRITER_TIMEOUT_SECONDS) -> Cleaned:
     """Remove the dataset under every writer's lock and leave an empty one; raises PauseRequired, HeldByAnother.
 
     A pause is required while any process makes a stream, for it would begin a new dataset at once. The locks are held
@@ -39,7 +39,7 @@ def clean(layout: Layout) -> Cleaned:
     """
     with ExitStack() as stack:
         for lock in (*(layout.writer_lock(stream) for stream in Stream), layout.tables_lock):
-            stack.enter_context(FileLock(lock).held(WRITER_TIMEOUT_SECONDS))
+            stack.enter_context(FileLock(lock).held(timeout_seconds))
         transaction = stack.enter_context(ManifestStore(layout).locked())
         manifest = finish_cleaning(layout, transaction)
         if not manifest.desired.paused and any(_is_made(layout, stream) for stream in Stream):

@@ -58,7 +58,6 @@ class Carried:
     """Rejected lines by rule."""
     rows: Counter[str] = field(default_factory=Counter)
     """Rows written, by table."""
-    bronze_to_silver_seconds: float = 0.0
     silver_to_gold_seconds: float = 0.0
 
 
@@ -129,7 +128,6 @@ class Engine:
         self._connection.execute("DROP TABLE judged")
         if sum(entry.record_count for entry in entries) > PASS_LINES:
             self._give_memory_back()
-        carried.bronze_to_silver_seconds += watch.phases["silver"]
         carried.silver_to_gold_seconds += watch.phases["gold"]
 
     def _judge(self, stream: Stream, entries: Sequence[BatchEntry]) -> None:
