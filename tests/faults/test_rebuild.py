@@ -99,6 +99,7 @@ MANIFEST_DAMAGE: dict[str, Damage] = {
     "cut near its end": cut_manifest(0.99),
     "garbage": lambda layout: layout.manifest.write_bytes(bytes(range(256)) * 8),
     "another JSON": lambda layout: layout.manifest.write_bytes(b"[1, 2]\n"),
+    "nested": lambda layout: layout.manifest.write_bytes(b"[" * 100_000),
     "without its version": without("schema_version"),
     "without its heads' owner": without("dataset_id"),
 }
@@ -237,6 +238,7 @@ BATCH_DAMAGE: dict[str, Callable[[Path, Stream], object]] = {
     "meta empty": lambda batch, stream: (batch / "batch_meta.json").write_bytes(b""),
     "meta torn": lambda batch, stream: cut(batch / "batch_meta.json", 0.7),
     "meta another JSON": lambda batch, stream: (batch / "batch_meta.json").write_bytes(b"[]"),
+    "meta nested": lambda batch, stream: (batch / "batch_meta.json").write_bytes(b"[" * 100_000),
     "data deleted": lambda batch, stream: (batch / f"{stream}.jsonl").unlink(),
     "data torn": lambda batch, stream: cut(batch / f"{stream}.jsonl", 0.5),
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from fleetgen.cadence.schedule import Make
 from fleetgen.domain.records import Stream
-from fleetgen.errors import HeldByAnother
+from fleetgen.errors import CannotCreate, HeldByAnother
 from fleetgen.generation import lifecycle
 from fleetgen.generation.checking import check
 from fleetgen.generation.cleaning import Cleaned, PauseRequired, clean
@@ -286,3 +287,28 @@ def test_on_the_command_line_cleaning_needs_a_yes_and_a_pause_and_no_control_pro
     resumed = fleetgen("resume", "--config", simulation.file, cwd=here)
     assert (resumed.returncode, "companies:7" in resumed.stdout) == (0, True)
     assert json.loads(layout.manifest.read_text())["desired"]["paused"] is False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems, which only root may")
+@pytest.mark.parametrize("flags", ["rw", "ro"])
+def test_a_part_that_is_a_mount_of_its_own_is_emptied_or_refused_before_anything_changes(
+    simulation: Simulation, flags: str
+) -> None:
+    """A folder that is mounted onto itself cannot be renamed; one that is read-only cannot be emptied either."""
+    raw = simulation.loaded.layout.raw
+    subprocess.run(["mount", "--bind", raw, raw], check=True)
+    subprocess.run(["mount", "-o", f"remount,bind,{flags}", raw], check=True)
+    try:
+        pause(simulation)
+        before = simulation.dataset.manifest()
+        if flags == "ro":
+            with pytest.raises(CannotCreate, match="Nothing was deleted"):
+                clean(simulation.loaded.layout)
+            assert simulation.dataset.manifest() == before
+            assert differences(simulation) == []
+        else:
+            assert "raw" in clean(simulation.loaded.layout).items
+            assert not any(raw.iterdir())
+            assert clean(simulation.loaded.layout).items == []
+    finally:
+        subprocess.run(["umount", raw], check=True)

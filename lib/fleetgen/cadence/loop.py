@@ -55,8 +55,9 @@ class WakeUp:
 
 
 def rest(clock: Clock, wake_up: WakeUp, until: int, look: Callable[[], None]) -> None:
-    """Do nothing but look until an instant, or until a stop is asked for."""
-    while not wake_up.stopping and clock.now() < until:
+    """Do nothing but look until an instant, or until a stop is asked for; a clock that is set back ends it, too."""
+    began = clock.now()
+    while not wake_up.stopping and began <= clock.now() < until:
         look()
         if clock.wait_until(min(until, clock.now() + SLICE), wake_up.reader):
             wake_up.drain()

@@ -17,6 +17,7 @@ from fleetgen.generation import checking, recording
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.bronze import TRUTH_FILE, read_meta
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.reading import parse_json
 
 _SHOWN = ("batch_number", "segment", "generation_mode", "interval_start", "interval_end", "seed", "sha256")
 
@@ -53,7 +54,7 @@ def _facts(layout: Layout, stream: Stream, batch_id: str, lines: int, issues: in
         return {
             "meta": meta,
             "lines": [line for file in files for line in _first_lines(file, lines)][:lines],
-            "issues": [json.loads(line) for line in _first_lines(truth, issues)],
+            "issues": [parse_json(line, truth) for line in _first_lines(truth, issues)],
         }
     except ValueError as fault:
         raise checking.damaged_batch(stream, batch_id) from fault

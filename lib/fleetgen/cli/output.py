@@ -13,7 +13,7 @@ from fleetgen.config.loading import LoadedConfig, in_full
 from fleetgen.config.model import Paths, folder
 from fleetgen.config.watching import load_or_last_good
 from fleetgen.errors import FleetgenError
-from fleetgen.storage.files import is_disk_fault
+from fleetgen.storage.files import remedy_of
 
 DEFAULT_CONFIG = Path("etc/generator.toml")
 
@@ -56,9 +56,10 @@ def guarded(main: Callable[..., Any]) -> Callable[..., Any]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except OSError as fault:
-            if not is_disk_fault(fault):
+            if fault.errno is None:
                 raise
-            fail(f"Cannot write {fault.filename or 'the output'}: {fault.strerror}.", 73)
+            place = fault.filename or "the output"
+            fail(f"Cannot use {place}: {fault.strerror}. {remedy_of(fault)}".rstrip(), 73)
 
     return call
 

@@ -1,12 +1,15 @@
 """Owns the one-line edit of `generator.toml` that keeps every comment."""
 
+import errno
 from pathlib import Path
 
 import tomlkit
 
 from fleetgen.config.loading import parse, read_text
 from fleetgen.errors import CannotCreate
-from fleetgen.storage.files import cannot_create, replace_file
+from fleetgen.storage.files import cannot_create, replace_file, write_file
+
+_NOT_REPLACEABLE = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EROFS}
 
 
 def set_mode(file: Path, mode: str) -> str:
@@ -21,12 +24,20 @@ def set_mode(file: Path, mode: str) -> str:
 
 
 def write_config(file: Path, text: str) -> None:
-    """Replace a configuration file whole; through a link, the file it points to."""
+    """Replace a configuration file whole; through a link, the file it points to.
+
+    One that is a mount of its own, as in a container, or lies in a folder that cannot be written, is written in place.
+    """
     target = file
     try:
         target = file.resolve()
         mode = target.stat().st_mode if target.exists() else None
-        replace_file(target, text.encode(), mode=mode)
+        try:
+            replace_file(target, text.encode(), mode=mode)
+        except OSError as fault:
+            if fault.errno not in _NOT_REPLACEABLE or not target.is_file():
+                raise
+            write_file(target, text.encode())
     except RuntimeError as fault:
         raise CannotCreate(f"Cannot write {file}: it is a link to itself. Name another file.") from fault
     except OSError as fault:

@@ -12,9 +12,6 @@ from fleetgen.config.model import SOCKET_PATH_BYTES, Config, folder
 from fleetgen.errors import ConfigurationError
 from fleetgen.storage.layout import Layout
 
-Mark = tuple[int, int, int]
-"""What tells one state of a file from another: when it was changed, which file it is, its size."""
-
 _GREATEST_BYTES = 1 << 20
 _SHOWN_LENGTH = 80
 _PLAIN = {
@@ -35,8 +32,8 @@ class LoadedConfig:
     config: Config
     text: str = field(repr=False)
     """What was found valid."""
-    mark: Mark | None = field(compare=False, repr=False)
-    """The file's mark before it was read."""
+    content: bytes | None = field(compare=False, repr=False)
+    """What stood in the file before it was read; None if it could not be read."""
     fixed_data: Path | None = None
     """The data directory that a running process keeps, whatever the file says meanwhile."""
     fixed_run: Path | None = None
@@ -87,20 +84,25 @@ class LoadedConfig:
 def load(path: Path) -> LoadedConfig:
     """Read and validate a configuration file; raise ConfigurationError with all faults."""
     file = in_full(path)
-    mark = mark_of(file)
+    content = content_of(file)
     text = read_text(file)
-    loaded = LoadedConfig(file, parse(text, file), text, mark)
+    loaded = LoadedConfig(file, parse(text, file), text, content)
     _check_paths(loaded)
     return loaded
 
 
-def mark_of(file: Path) -> Mark | None:
-    """Return the file's mark, or None if there is no such file."""
+def content_of(file: Path) -> bytes | None:
+    """Return what stands in a file, as far as a configuration may go; None where no file can be read.
+
+    This tells one state of a file from another: an edit may keep size and times, on a disk with coarse times for one.
+    """
     try:
-        status = file.stat()
+        if not file.is_file():  # a pipe would block
+            return None
+        with file.open("rb") as opened:
+            return opened.read(_GREATEST_BYTES + 1)
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def in_full(path: Path) -> Path:

@@ -105,6 +105,6 @@ def read_segment(path: Path) -> SegmentRecord:
         instant(record.segment.instant)
     except FileNotFoundError as fault:
         raise ManifestError(f"{path} is missing: the settings of its batches are lost. Restore it or clean.") from fault
-    except (ValueError, ValidationError) as fault:
+    except (ValueError, ValidationError, RecursionError) as fault:
         raise ManifestError(f"{path} is damaged. Restore it or clean the data.") from fault
     return record

@@ -1,6 +1,8 @@
 """Owns reading the token that changes over HTTP must bear. It is never logged; comparing it is left to `web`."""
 
-from fleetgen.config.loading import LoadedConfig, mark_of
+from pathlib import Path
+
+from fleetgen.config.loading import LoadedConfig
 from fleetgen.config.model import folder
 from fleetgen.errors import ConfigurationError
 
@@ -12,8 +14,16 @@ _REMEDY = "Make one with: (umask 077; openssl rand -hex 32 > {file})"
 def token_mark(loaded: LoadedConfig) -> str:
     """Return something that changes with the token and tells nothing of it."""
     control = loaded.config.control
-    mark = mark_of(folder(loaded.file, control.token_file)) if control.token_file else None
-    return "-".join(map(str, mark)) if mark else ""
+    return _mark(folder(loaded.file, control.token_file)) if control.token_file else ""
+
+
+def _mark(file: Path) -> str:
+    """Return the times, number and size of a file; the time of its last change is set by no tool that restores times."""
+    try:
+        status = file.stat()
+    except OSError:
+        return ""
+    return f"{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}-{status.st_size}"
 
 
 def read_token(loaded: LoadedConfig) -> str | None:

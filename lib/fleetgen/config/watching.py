@@ -6,7 +6,7 @@ What a valid edit changes is left to `generation` and `processes`.
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetgen.config.loading import LAST_GOOD, LoadedConfig, in_full, load, mark_of, parse, read_text
+from fleetgen.config.loading import LAST_GOOD, LoadedConfig, content_of, in_full, load, parse, read_text
 from fleetgen.domain.records import SECOND
 from fleetgen.errors import ConfigurationError
 from fleetgen.storage.files import make_folder, replace_file
@@ -24,20 +24,20 @@ class Edit:
 
 
 class ConfigWatch:
-    """Looks at one configuration file; costs one `stat` a look while nothing changes."""
+    """Looks at one configuration file; reads it whole at each look, for it is small."""
 
     def __init__(self, file: Path, since: LoadedConfig | None = None) -> None:
         self._file = file
-        self._seen = since.mark if since else mark_of(file)
+        self._seen = since.content if since else content_of(file)
         self._invalid_since: int | None = None
 
     def look(self, at: int) -> Edit | None:
         """Return an edit that was completed since the last look, once; ``at`` is the present instant."""
-        mark = mark_of(self._file)
-        if mark == self._seen and self._invalid_since is None:
+        content = content_of(self._file)
+        if content == self._seen and self._invalid_since is None:
             return None
-        if mark != self._seen:
-            self._seen, self._invalid_since = mark, None
+        if content != self._seen:
+            self._seen, self._invalid_since = content, None
         try:
             loaded = load(self._file)
         except ConfigurationError as fault:
@@ -72,7 +72,7 @@ def load_or_last_good(file: Path, run: Path | None) -> tuple[LoadedConfig, str |
 
     Raises ConfigurationError if neither is to be had.
     """
-    mark = mark_of(file)
+    content = content_of(file)
     try:
         return load(file), None
     except ConfigurationError as fault:
@@ -80,4 +80,4 @@ def load_or_last_good(file: Path, run: Path | None) -> tuple[LoadedConfig, str |
         if last_good is None or not last_good.exists():
             raise
         text = read_text(last_good)
-        return LoadedConfig(in_full(file), parse(text, last_good), text, mark), str(fault)
+        return LoadedConfig(in_full(file), parse(text, last_good), text, content), str(fault)

@@ -1,6 +1,5 @@
 """Owns single batches made by hand: beside the dataset, without touching its schedule, numbers or files."""
 
-import json
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import ALGORITHM, Interval, Segment, Settings, Stream
 from fleetgen.errors import UsageError
 from fleetgen.generation.dataset import Dataset
+from fleetgen.storage.reading import parse_json
 
 
 def companies_by_hand(settings: Settings, interval: Interval, count: int | None) -> Batch:
@@ -58,7 +58,7 @@ def fleet_of_file(path: Path, settings: Settings) -> Fleet:
     ids: list[list[int]] = []
     for number, line in enumerate(lines, 1):
         try:
-            record = _true_record(json.loads(line), issues.get(number))
+            record = _true_record(parse_json(line, path), issues.get(number))
             pieces = UUID(record["company_id"]).bytes
             active = record.get("active", True)
         except (ValueError, KeyError, AttributeError, TypeError) as fault:
@@ -80,7 +80,8 @@ def _issues_beside(path: Path) -> dict[int, dict[str, Any]]:
     """Return by line what was injected into a batch made by hand, as far as that is told beside it."""
     truth = truth_beside(path)
     try:
-        return {issue["line"]: issue for issue in map(json.loads, truth.read_bytes().splitlines())}
+        issues = [parse_json(line, truth) for line in truth.read_bytes().splitlines()]
+        return {issue["line"]: issue for issue in issues}
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError) as fault:

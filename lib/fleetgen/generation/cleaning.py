@@ -3,13 +3,15 @@
 What people asked for (the pause, and how often a resume began anew) outlives the dataset.
 """
 
+import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import DamagedManifest, FleetgenError, HeldByAnother
-from fleetgen.storage.files import FileLock, sync_folder
+from fleetgen.errors import CannotCreate, DamagedManifest, FleetgenError, HeldByAnother
+from fleetgen.storage.files import FileLock, move_or_remove, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import Manifest, ManifestStore, Transaction, empty_manifest
 
@@ -44,11 +46,25 @@ def clean(layout: Layout, timeout_seconds: float = WRITER_TIMEOUT_SECONDS) -> Cl
         manifest = finish_cleaning(layout, transaction)
         if not manifest.desired.paused and any(_is_made(layout, stream) for stream in Stream):
             raise PauseRequired
-        found = [str(path.relative_to(layout.data)) for path in layout.dataset_parts if path.exists()]
+        found = [str(path.relative_to(layout.data)) for path in layout.dataset_parts if _holds_something(path)]
         if found:
+            _refuse_read_only(layout, found)
             _begin_cleaning(transaction)
             finish_cleaning(layout, transaction)
     return Cleaned([name for name in found if not name.startswith(".")], empty_trash(layout))
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether there is something to clean; a part that is a mount of its own stays behind, empty."""
+    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+
+
+def _refuse_read_only(layout: Layout, found: list[str]) -> None:
+    """Raise CannotCreate, while nothing has changed yet, for what this process may not remove."""
+    for path in (layout.data / name for name in found):
+        for place in (path.parent, path):
+            if not os.access(place, os.W_OK):
+                raise CannotCreate(f"Nothing was deleted: {place} cannot be written. Grant access, then try again.")
 
 
 def _begin_cleaning(transaction: Transaction) -> None:
@@ -77,7 +93,7 @@ def finish_cleaning(layout: Layout, transaction: Transaction) -> Manifest:
     trash.mkdir(exist_ok=True)
     for path in layout.dataset_parts:
         if path.exists():
-            path.replace(trash / path.name)
+            move_or_remove(path, trash / path.name)
     sync_folder(layout.data)
     sync_folder(layout.manifests)
     return transaction.save(manifest.updated(cleaning=None))

@@ -69,6 +69,16 @@ class Dataset:
         """Return the interval that follows for a stream."""
         return next_interval(manifest.head(stream).stands_at, self.grid(manifest, stream))
 
+    def stalled_until(self, manifest: Manifest, stream: Stream, now: int) -> int | None:
+        """Return the instant before which nothing of a stream can come, if the clock was ahead of now when it was used.
+
+        In the order of things a stream's next interval ends within one step of its grid.
+        """
+        if manifest.origin is None:
+            return None
+        due = self.next_interval(manifest, stream).end
+        return due if due > now + self.grid(manifest, stream).step + SECOND else None
+
     def _has_traces(self) -> bool:
         """Whether other files than the manifest tell of a dataset."""
         places = (self.layout.segments, *(ledger.path for ledger in self.ledgers.values()), self.layout.raw)

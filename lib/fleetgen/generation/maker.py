@@ -182,7 +182,7 @@ class StreamMaker:
             now=now,
             attended_since=self.attended_since,
             catch_up_limit=self.catch_up_limit,
-            paused_when=manifest.desired.paused_when,
+            paused_when=manifest.desired.as_of(now).paused_when,
         )
 
     def _waits_for_companies(self, manifest: Manifest, interval: Interval, now: int) -> bool:
@@ -194,7 +194,7 @@ class StreamMaker:
             return False
         if self._waiting_since is None:
             self._waiting_since = now
-        return now - self._waiting_since < COMPANY_WAIT
+        return abs(now - self._waiting_since) < COMPANY_WAIT  # a clock that is set back ends the wait, too
 
     def _inputs(self, manifest: Manifest, interval: Interval) -> BatchInputs:
         segments = self.dataset.segments(manifest)

@@ -9,7 +9,7 @@ from fleetgen.generation.checking import Difference, remake
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.staging import finish, stage
 from fleetgen.storage.bronze import publish_batch, read_meta
-from fleetgen.storage.files import FileLock
+from fleetgen.storage.files import FileLock, move_or_remove
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Manifest
@@ -32,7 +32,8 @@ def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool
         target = layout.batch(stream, entry.batch_id)
         trash = layout.data / f".trash-repair-{stream}-{entry.batch_id}"
         if target.exists():
-            target.rename(trash)
+            shutil.rmtree(trash, ignore_errors=True)  # of an earlier repair that was killed
+            move_or_remove(target, trash)
         publish_batch(layout, staged.folder, stream, entry.batch_id)
         shutil.rmtree(trash, ignore_errors=True)
     return True

@@ -4,7 +4,6 @@ Each table is read at the version that is the newest when the connection is made
 the pipeline writes on. Nothing here writes.
 """
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from fleetgen.medallion.gold import GOLD
 from fleetgen.medallion.silver import QUARANTINE, RECORDS
 from fleetgen.medallion.tables import TableForm, load
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.reading import read_json
 
 FORMS: tuple[TableForm, ...] = (
     *(silver.form for silver in (*RECORDS.values(), QUARANTINE)),
@@ -144,7 +144,7 @@ _LINES = _LINES.replace(f"rtrim_newline({_TEXT})", f"regexp_replace({_TEXT}, '\\
 def _parts(folder: Path) -> Iterator[tuple[str, int]]:
     """Yield the files of a batch of several parts, and how many lines come before each."""
     before = 0
-    for part in json.loads((folder / "batch_meta.json").read_bytes())["parts"]:
+    for part in read_json(folder / "batch_meta.json")["parts"]:
         yield str(folder / part["file"]), before
         before += part["record_count"]
 

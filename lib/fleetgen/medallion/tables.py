@@ -4,7 +4,6 @@ A commit carries the number of the last batch in it, under an id of the stream's
 kill reads there where to go on. What is in the tables is said in `silver` and `gold`; `upkeep` keeps them small.
 """
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from deltalake.exceptions import DeltaError
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError, SystemLacks
+from fleetgen.storage.files import remove_tree
 from fleetgen.storage.layout import Layout
 
 TABLES_VERSION = "1"
@@ -119,7 +119,7 @@ def open_table(form: TableForm, layout: Layout, dataset_id: str, keep_seconds: i
     if delta is not None and not _is_ours(delta, ours):
         delta = None
     if delta is None:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         delta = _create(form, folder, ours, keep_seconds)
     return Table(form, folder, delta)
 
@@ -148,7 +148,7 @@ def _is_ours(delta: DeltaTable, ours: Mapping[str, str]) -> bool:
 
 
 def _create(form: TableForm, folder: Path, ours: Mapping[str, str], keep_seconds: int) -> DeltaTable:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)  # a mount of its own stays, empty
     kept = f"interval {keep_seconds} seconds"
     return DeltaTable.create(
         str(folder),

@@ -1,9 +1,9 @@
 """Owns what keeps a table's cost flat as it grows: compaction, vacuum, checkpoints and the trimming of its log."""
 
-import json
 from dataclasses import dataclass, field
 
 from fleetgen.medallion.tables import NO_HOOKS, Table
+from fleetgen.storage.reading import read_json
 
 DUE_COMMITS = 24
 """Commits since the last checkpoint after which a table is due: each one makes the next a little slower."""
@@ -52,6 +52,6 @@ class Upkeep:
 def _last_checkpoint(table: Table) -> int:
     path = table.folder / "_delta_log" / "_last_checkpoint"
     try:
-        return int(json.loads(path.read_bytes())["version"])
+        return int(read_json(path)["version"])
     except (FileNotFoundError, ValueError, KeyError):
         return 0

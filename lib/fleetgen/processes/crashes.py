@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fleetgen.domain.records import SECOND
 from fleetgen.storage.files import replace_file
+from fleetgen.storage.reading import read_json
 
 LONGEST_WAIT = 60 * SECOND
 
@@ -41,5 +42,5 @@ class CrashRecord:
 
     def _read(self) -> int:
         with suppress(OSError, ValueError, KeyError, TypeError):
-            return int(json.loads(self._path.read_bytes())["failures"])
+            return int(read_json(self._path)["failures"])
         return 0

@@ -18,6 +18,7 @@ from fleetgen.domain.batches import Piece
 from fleetgen.domain.records import Stream
 from fleetgen.storage.files import make_folder, sync_folder, write_file
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.reading import read_json
 
 TRUTH_FILE = "issues.jsonl"
 
@@ -154,7 +155,7 @@ def read_meta(layout: Layout, stream: Stream, batch_id: str) -> dict[str, Any] |
     """Return a published batch's meta, or None if there is no such batch; raise ValueError if it is damaged."""
     path = layout.batch_meta(stream, batch_id)
     try:
-        meta = json.loads(path.read_bytes())
+        meta = read_json(path)
     except FileNotFoundError:
         return None
     if not isinstance(meta, dict):

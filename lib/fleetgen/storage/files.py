@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -13,17 +14,60 @@ from fleetgen.errors import CannotCreate, HeldByAnother, Interrupted, SystemLack
 
 LOCK_TIMEOUT_SECONDS = 10.0
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS}
+_CANNOT_RENAME = {errno.EXDEV, errno.EBUSY}
+_REMEDIES = (
+    (_NO_ROOM, "Make room, then try again."),
+    (_NO_ACCESS, "Grant access, then try again."),
+    (
+        {errno.EBUSY, errno.ETXTBSY},
+        "It is in use, or a mount of its own: free it, or mount the folder around it instead.",
+    ),
+    ({errno.EXDEV}, "Two file systems lie there: put the whole data directory on one."),
+    ({errno.EMFILE, errno.ENFILE}, "Too few files may be open: raise the limit, see `ulimit -n`."),
+    ({errno.EIO, errno.ESTALE}, "The disk does not answer as it should: look at the system's log."),
+)
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Make the names in a folder durable, where the disk can do so for a folder at all; some network disks cannot."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as fault:
+        if fault.errno not in _NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(descriptor)
+
+
+def remove_tree(path: Path) -> bool:
+    """Remove a file or a folder with all in it; return whether nothing of it is left.
+
+    Of a folder that cannot go itself, since it is a mount of its own, the contents are removed: that is success too.
+    """
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return True
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists() or not any(path.iterdir())
+
+
+def move_or_remove(path: Path, target: Path) -> bool:
+    """Move a file or folder out of the way; where the system cannot rename it, remove it. Return whether it is gone.
+
+    A folder from a lower layer of overlayfs, or one that is a mount of its own, cannot be renamed.
+    """
+    try:
+        path.replace(target)
+    except OSError as fault:
+        if fault.errno not in _CANNOT_RENAME:
+            raise
+        return remove_tree(path)
+    return True
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
@@ -53,7 +97,12 @@ def make_private(folder: Path) -> None:
 
 def cannot_create(path: Path, fault: OSError) -> CannotCreate:
     """Say what could not be made and why."""
-    return CannotCreate(f"Cannot write {path}: {fault.strerror or fault}. Make room or grant access, then try again.")
+    return CannotCreate(f"Cannot write {path}: {fault.strerror or fault}. {remedy_of(fault)}".rstrip())
+
+
+def remedy_of(fault: OSError) -> str:
+    """Return what helps against a fault of the disk, as a sentence; nothing where nobody knows."""
+    return next((remedy for numbers, remedy in _REMEDIES if fault.errno in numbers), "")
 
 
 def replace_file(path: Path, content: bytes, durable: bool = True, mode: int | None = None) -> None:
@@ -89,7 +138,7 @@ def write_file(path: Path, content: bytes, durable: bool = True) -> None:
 
 def is_disk_fault(fault: BaseException) -> bool:
     """Whether waiting for room or access may cure the fault."""
-    return isinstance(fault, CannotCreate) or (isinstance(fault, OSError) and fault.errno in _NO_ROOM)
+    return isinstance(fault, CannotCreate) or (isinstance(fault, OSError) and fault.errno in _NO_ROOM | _NO_ACCESS)
 
 
 class FileLock:

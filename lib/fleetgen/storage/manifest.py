@@ -18,6 +18,7 @@ from fleetgen.errors import DamagedManifest, HeldByAnother, ManifestError
 from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock, replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
+from fleetgen.storage.reading import parse_json
 
 MANIFEST_VERSION = 4
 """Version 2 added `rebuilt_at`, 3 the totals of issues, 4 consumers and re-initialisations; all are empty in older ones."""
@@ -79,6 +80,11 @@ class Desired(_Part):
     paused_at: int | None = None
     resumed_at: int | None = None
     pause_reason: str | None = None
+
+    def as_of(self, now: int) -> "Desired":
+        """Return what is asked for now: a pause that ends in the future was ended while the clock was ahead, and is over."""
+        ahead = not self.paused and self.resumed_at is not None and self.resumed_at > now
+        return self.updated(paused_at=None, resumed_at=None) if ahead else self
 
     def paused_when(self, moment: int) -> bool:
         """Whether the last pause covers this instant."""
@@ -160,18 +166,21 @@ class ManifestStore:
         self.path: Path = layout.manifest
         self._rebuild = rebuild
         self.lock = FileLock(layout.manifest_lock)
-        self._seen: tuple[tuple[int, int, int], Manifest] | None = None
+        self._seen: tuple[bytes, Manifest] | None = None
 
     def read(self) -> Manifest | None:
-        """Return the manifest, or None where there is none; parses it only if the file has changed."""
+        """Return the manifest, or None where there is none; parses it only if its bytes have changed.
+
+        Times, inode and size prove nothing: two replacements within one tick of the disk's clock can leave all three
+        as they were.
+        """
         try:
-            status = self.path.stat()
-            mark = (status.st_mtime_ns, status.st_ino, status.st_size)
-            if self._seen is None or self._seen[0] != mark:
-                self._seen = (mark, self._parse(self.path.read_bytes()))
-            return self._seen[1]
+            content = self.path.read_bytes()
         except FileNotFoundError:
             return None
+        if self._seen is None or self._seen[0] != content:
+            self._seen = (content, self._parse(content))
+        return self._seen[1]
 
     @contextmanager
     def locked(
@@ -204,7 +213,7 @@ class ManifestStore:
 
     def _parse(self, content: bytes) -> Manifest:
         try:
-            values = json.loads(content)
+            values = parse_json(content, self.path)
             version = values["schema_version"]
         except (ValueError, KeyError, TypeError) as fault:
             raise DamagedManifest(f"{self.path} is damaged: it is no JSON object with a schema_version.") from fault

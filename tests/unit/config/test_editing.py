@@ -1,6 +1,8 @@
 """`mode` edits one line of the file and leaves every other byte alone."""
 
+import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -137,3 +139,18 @@ def test_a_link_to_itself_is_a_fault_in_words(tmp_path: Path) -> None:
 
     with pytest.raises(CannotCreate, match="Cannot write"):
         write_config(loop, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file, which only root may")
+def test_a_file_that_is_a_mount_of_its_own_is_written_in_place(tmp_path: Path) -> None:
+    """As in a container into which the one file is mounted: it cannot be replaced by a rename."""
+    outside, file = tmp_path / "outside.toml", tmp_path / "generator.toml"
+    for each in (outside, file):
+        each.write_text(written().text)
+    subprocess.run(["mount", "--bind", outside, file], check=True)
+    try:
+        assert set_mode(file, "production") == "emulated"
+        assert parsed(outside.read_text()).mode == "production"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["generator.toml", "outside.toml"]
+    finally:
+        subprocess.run(["umount", file], check=True)

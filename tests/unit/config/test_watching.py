@@ -226,3 +226,16 @@ def test_what_is_kept_as_last_good_is_what_was_found_valid_whatever_the_file_has
     kept, fault = load_or_last_good(file, loaded.run)
     assert kept.config == loaded.config
     assert fault is not None
+
+
+@each_way
+def test_an_edit_that_keeps_size_and_times_is_told(
+    file: Path, watch: ConfigWatch, write: Callable[[Path, str], None]
+) -> None:
+    before = file.stat()
+    write(file, VALID.replace("seed = 42", "seed = 43"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    ((_, edit),) = looks(watch, 0, SECOND)
+    assert edit.loaded is not None
+    assert edit.loaded.config.seed == 43
