@@ -210,7 +210,7 @@ def test_supervisord_accepts_the_file_that_is_rendered() -> None:
         options.realize(["-c", str(conf)])
         programs = {group.name: group.process_configs[0] for group in options.process_group_configs}
         assert set(programs) == {"company", "driver"}
-        assert programs["driver"].exitcodes == [0, 75, 78]
+        assert programs["driver"].exitcodes == [0, 71, 75, 78]
         assert options.nodaemon
         assert not Supervisor(loaded.socket).is_up()
 

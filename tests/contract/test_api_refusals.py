@@ -441,11 +441,36 @@ def test_a_change_with_the_right_token_is_made(guarded: RunningSet, scheme: str)
         assert asked_for(client, "pause").json()["status"] == "paused"
 
 
+reads = pytest.mark.parametrize(
+    "path", ["/api/health", "/api/logs", "/api/batches", "/api/events", "/api/targets", "/api/openapi.json", "/metrics"]
+)
+
+
 @pytest.mark.parametrize("path", ["/api/health", "/api/logs", "/api/batches", "/api/targets", "/metrics"])
-@pytest.mark.parametrize("host", ["192.0.2.1:18000", "anything.example"])
-def test_reads_need_no_token_and_no_known_name(guarded: RunningSet, path: str, host: str) -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1:18000", "localhost"])
+def test_reads_need_no_token_but_a_known_host(guarded: RunningSet, path: str, host: str) -> None:
     with client_of(guarded, headers={"host": host}) as client:
         assert client.get(path).status_code == 200
+        assert answered(client.get(path, headers={"host": "anything.example"})) == (403, "foreign_host")
+
+
+@reads
+@pytest.mark.parametrize("host", ["evil.example:{port}", "127.0.0.1.nip.io", "192.0.2.1:{port}", ""])
+def test_a_name_that_was_made_to_mean_this_machine_reads_nothing(
+    api: httpx.Client, running: RunningSet, path: str, host: str
+) -> None:
+    headers = {"host": host.format(port=running.control_port), "sec-fetch-site": "same-origin"}
+    assert answered(api.get(path, headers=headers)) == (403, "foreign_host")
+    for method in ("HEAD", "OPTIONS"):
+        assert api.request(method, path, headers=headers).status_code == 403
+
+
+def test_a_foreign_name_reads_no_metrics_of_the_generators(api: httpx.Client) -> None:
+    targets = [each["targets"][0] for each in api.get("/api/targets").json()]
+    assert len(targets) >= 3
+    for target in targets:
+        assert httpx.get(f"http://{target}/metrics").status_code == 200
+        assert httpx.get(f"http://{target}/metrics", headers={"host": "evil.example"}).status_code == 403
 
 
 @pytest.mark.parametrize(

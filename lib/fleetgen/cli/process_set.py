@@ -27,6 +27,7 @@ from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.files import make_folder, make_private, replace_file
 from fleetgen.supervision.client import ProcessState, Supervisor
 from fleetgen.supervision.extras import check_extras
+from fleetgen.supervision.limits import check_limits, ensure_temporary_folder
 from fleetgen.supervision.programs import (
     CONF_FILE,
     Program,
@@ -47,19 +48,20 @@ def up(port_offset: int, config_file: Path) -> None:
     """Start the set in the foreground; Ctrl-C stops it."""
     loaded = load(config_file)
     text = render(loaded, port_offset, token_mark(loaded))
+    check_limits()
     check_extras(loaded)
     read_token(loaded)
     _refuse_second(loaded)
     for program in programs(loaded, port_offset):
         _check_port(program)
     make_private(loaded.run)
+    ensure_temporary_folder(loaded.run)
     make_folder(loaded.layout.logs)
     record_programs(loaded, port_offset)
     keep_as_last_good(loaded)
     conf = _write_conf(loaded, text)
     click.echo(welcome(loaded, port_offset))
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(conf)])
+    _become_supervisord(conf)
 
 
 @click.command
@@ -132,16 +134,26 @@ def status(as_json: bool, config_file: Path) -> None:
 def ctl(config_file: Path, arguments: tuple[str, ...]) -> None:
     """Call supervisorctl with the right file, such as `fleetgen ctl stop driver`."""
     loaded = load_in_use(config_file)
-    conf = next((path for path in _conf_places(loaded) if path.exists()), None)
+    conf = next((path for path in _conf_places(loaded) if socket_of(path, loaded.file) is not None), None)
     if conf is None or not _supervisor(loaded).is_up():
         raise Unreachable("The set is not running: start it with `fleetgen up`.")
+    os.environ["PYTHONUTF8"] = "1"
     command = [sys.executable, "-m", "supervisor.supervisorctl", "--configuration", str(conf), *arguments]
     os.execv(sys.executable, command)
 
 
+def _become_supervisord(conf: Path) -> None:
+    """Replace this process; what people set for a Python of their own would make supervisord chatty or hang."""
+    for name in ("PYTHONWARNINGS", "PYTHONINSPECT"):
+        os.environ.pop(name, None)
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, "-m", "fleetgen.supervision.daemon", "--configuration", str(conf)])
+
+
 def _supervisor(loaded: LoadedConfig) -> Supervisor:
     """Return the set's supervisord: the one that the configuration names, or the one that was last started by it."""
-    started = (Supervisor(path) for conf in _conf_places(loaded) if (path := socket_of(conf)) is not None)
+    found = (socket_of(conf, loaded.file) for conf in _conf_places(loaded))
+    started = (Supervisor(path) for path in found if path is not None)
     named = Supervisor(loaded.socket)
     return next((each for each in (named, *started) if each.is_up()), named)
 

@@ -1,7 +1,6 @@
 """The control process: serves the HTTP API and its own metrics, and follows the dataset to tell of it."""
 
 import asyncio
-import os
 import socket
 import threading
 import time
@@ -23,8 +22,9 @@ from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother
 from fleetgen.processes.crashes import CrashRecord
 from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.supervision.client import Supervisor
-from fleetgen.supervision.orphans import OrphanGuard
+from fleetgen.supervision.orphans import OrphanGuard, own_supervisor
 from fleetgen.supervision.programs import recorded_programs
+from fleetgen.telemetry.hosts import own_names
 from fleetgen.telemetry.log_files import LogFiles
 from fleetgen.telemetry.logs import Logger, start_logging
 from fleetgen.web.api import create_app
@@ -34,7 +34,7 @@ from fleetgen.web.guard import Guard, Policy
 from fleetgen.web.metrics import control_registry
 from fleetgen.web.streams import Hub
 from fleetgen.web.supervised import SupervisedWatch
-from fleetgen.web.wire import Http
+from fleetgen.web.wire import Http, Server, accepted_at_once
 
 LOOK_SECONDS = 0.04
 """The longest time for which a change goes unnoticed."""
@@ -51,13 +51,13 @@ class ControlProcess:
     def __init__(self, loaded: LoadedConfig, log: Logger, address: str, port: int, fault: str | None) -> None:
         self.loaded, self.log, self.address, self.port = loaded, log, address, port
         self._came_up = system_now()
-        self._guard = OrphanGuard(loaded.pid_file)
+        self._guard = OrphanGuard()
         self._heartbeat = Heartbeat(loaded.heartbeat("control"))
         self._wake_up = WakeUp()
         self._told_fault: str | None = None
         self.hub = Hub(f"{self._came_up:x}")
         self.follower = Follower(loaded, fault, self.hub)
-        self.watch = SupervisedWatch(loaded, supervised=bool(os.environ.get("SUPERVISOR_ENABLED")))
+        self.watch = SupervisedWatch(loaded, supervised=own_supervisor() is not None)
         self.logs = LogFiles(loaded.layout.logs)
         self.server = _Server(self._server_config(), self.hub)
 
@@ -106,8 +106,7 @@ class ControlProcess:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _look_around(self) -> None:
-        if self._guard.is_orphan():
-            os._exit(1)
+        self._guard.end_orphan(self.log)
         self._heartbeat.beat()
         if self._wake_up.stopping:  # asked for before the server took the signals over
             self.server.should_exit = True
@@ -118,7 +117,7 @@ class ControlProcess:
         self._told_fault = fault
 
     def _server_config(self) -> uvicorn.Config:
-        policy = Policy(self.address, _own_names(), self._token())
+        policy = Policy(self.address, own_names(), self._token())
         control = Control(
             follower=self.follower,
             hub=self.hub,
@@ -141,6 +140,7 @@ class ControlProcess:
             server_header=False,
             proxy_headers=False,
             h11_max_incomplete_event_size=_LONGEST_HEADERS,
+            backlog=accepted_at_once(),
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
 
@@ -162,7 +162,7 @@ class ControlProcess:
         return f"http://{host}:{self.port}"
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """A server that ends its streams when it is asked to stop: they would hold it up otherwise."""
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
@@ -210,11 +210,6 @@ def _listen(address: str, port: int) -> socket.socket:
             f"Port {port} on {address} cannot be listened on ({fault.strerror}): set control.port to a free one."
         ) from fault
     return listener
-
-
-def _own_names() -> frozenset[str]:
-    """Return the names by which other machines may call this one."""
-    return frozenset({socket.gethostname().lower()})
 
 
 def _changed_at(file: Path) -> int | None:

@@ -1,6 +1,5 @@
 """Owns the wiring that both generator processes have in common: clock, loop, stream, edits, metrics and log lines."""
 
-import os
 import shutil
 import signal
 from contextlib import suppress
@@ -19,7 +18,7 @@ from fleetgen.processes.crashes import CrashRecord
 from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.processes.reporting import Reporter
-from fleetgen.storage.files import is_disk_fault
+from fleetgen.storage.files import is_disk_fault, remedy_of
 from fleetgen.storage.manifest import Manifest, Totals
 from fleetgen.supervision.orphans import OrphanGuard
 from fleetgen.telemetry.logs import start_logging
@@ -37,7 +36,7 @@ class Generator:
         self.config = loaded.config
         self.clock = SystemClock()
         self.wake_up = WakeUp()
-        self.guard = OrphanGuard(loaded.pid_file)
+        self.guard = OrphanGuard()
         self.log = start_logging(process)
         self.reporter = Reporter(process, stream, self.log, metrics)
         self.heartbeat = Heartbeat(loaded.heartbeat(process))
@@ -57,6 +56,7 @@ class Generator:
         self._recovered = False
         self._followed = False
         self._rebuilds = 0
+        self._told_stall: int | None = None
 
     def read_config(self) -> Config:
         """Return the configuration as the file has it now; while that is invalid, the last valid one."""
@@ -76,13 +76,12 @@ class Generator:
 
     def turn(self) -> int:
         """Do what is due; return when to look again. Whatever fails is logged and tried again, ever more slowly."""
-        if self.guard.is_orphan():
-            os._exit(1)
+        self.guard.end_orphan(self.log)
         self.heartbeat.beat()
         now = self.clock.now()
         try:
             self._obey(now)
-            if now < self._not_before:
+            if now < self._not_before <= now + _LONGEST_BACKOFF:  # farther away only if the clock was set back
                 return self._not_before
             again = self._work(now)
             self._backoff = SECOND
@@ -147,8 +146,16 @@ class Generator:
             self.metrics.totals(Totals())
             self.metrics.standing(bool(manifest and manifest.desired.paused), 0, None, free)
             return
+        self._note_stall(manifest)
         self.reporter.following(manifest, self.dataset.segments(manifest)[-1].settings)
         self.metrics.standing(manifest.desired.paused, self._companies(manifest), self.maker.next_due(), free)
+
+    def _note_stall(self, manifest: Manifest) -> None:
+        """Tell once of a stream that stands still since the clock was set back."""
+        until = self.dataset.stalled_until(manifest, self.stream, self.clock.now())
+        if until is not None and until != self._told_stall:
+            self.log.warning(f"{self.process.capitalize()} waits: {lifecycle.stall(until)}", kind="clock_behind")
+        self._told_stall = until
 
     def _companies(self, manifest: Manifest) -> int:
         return manifest.head(Stream.COMPANIES).next_company
@@ -178,14 +185,19 @@ class Generator:
         self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
         name, again = self.process.capitalize(), f"it tries again in {wait // SECOND} s"
         if is_disk_fault(fault):
-            remedy = f"Make room in {self.loaded.layout.data}."
-            self.log.error(f"{name} could not go on; {again}: {fault}", kind="error", remedy=remedy)
+            self.log.error(f"{name} could not go on; {again}: {fault}", kind="error", **_remedy(fault))
         elif isinstance(fault, FleetgenError):
             self.log.error(f"{name} could not go on; {again}: {fault}", kind="error")
         else:
             self.log.error(f"{name} could not go on; {again}", kind="error", exc_info=fault)
         self._not_before = self.clock.now() + wait
         return self._not_before
+
+
+def _remedy(fault: Exception) -> dict[str, str]:
+    """Return what helps against a fault of the disk; the message of a CannotCreate says it already."""
+    remedy = remedy_of(fault) if isinstance(fault, OSError) else ""
+    return {"remedy": remedy} if remedy else {}
 
 
 def run_generator(

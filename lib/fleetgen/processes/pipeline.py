@@ -3,7 +3,6 @@
 How a batch gets into the tables is the engine's. One process makes the tables of a data directory at a time.
 """
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
@@ -47,7 +46,7 @@ class Pipeline:
         self.metrics = PipelineMetrics()
         self.heartbeat = Heartbeat(loaded.heartbeat("pipeline"))
         self.crashes = CrashRecord(loaded.failures("pipeline"))
-        self._guard = OrphanGuard(loaded.pid_file)
+        self._guard = OrphanGuard()
         self._dataset = Dataset(loaded.layout)
         self._holder = FileLock(self.layout.tables_holder_lock)
         self._writer = FileLock(self.layout.tables_lock)
@@ -86,11 +85,10 @@ class Pipeline:
 
     def turn(self) -> int:
         """Carry what is due; return when to look again. Whatever fails is logged and tried again, ever more slowly."""
-        if self._guard.is_orphan():
-            os._exit(1)
+        self._guard.end_orphan(self.log)
         self.heartbeat.beat()
         now = self.clock.now()
-        if now < self._not_before:
+        if now < self._not_before <= now + _LONGEST_BACKOFF:  # farther away only if the clock was set back
             return self._not_before
         try:
             worked = self._work()
@@ -123,7 +121,9 @@ class Pipeline:
     def _is_due(self, manifest: Manifest, stream: Stream) -> bool:
         """Whether there are batches to carry that no damaged one holds up."""
         known = self._engine.next_batch(stream) if self._engine else 0
-        return manifest.head(stream).next_batch > known and self._held_up.get(stream, (0, 0))[0] <= self.clock.now()
+        now = self.clock.now()
+        is_held_up = now < self._held_up.get(stream, (0, 0))[0] <= now + _LONGEST_BACKOFF
+        return manifest.head(stream).next_batch > known and not is_held_up
 
     def _try(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
         """Carry batches of a stream; a damaged one holds up its own stream alone, until it is repaired."""

@@ -1,28 +1,50 @@
-"""Owns the guard that lets no process outlive its supervisord, so that no second set writes beside it."""
+"""Owns the guard that lets no process outlive its supervisord, so that no second set writes beside it.
+
+It knows its supervisord by fleetgen's own mark: somebody else's supervisord, above a shell, is none of its business.
+"""
 
 import ctypes
 import os
 import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
+
+from fleetgen.telemetry.logs import Logger
+
+SUPERVISOR_MARK = "FLEETGEN_SUPERVISOR"
+"""The variable of the environment in which the set's supervisord gives its children its pid."""
 
 _PR_SET_PDEATHSIG = 1
 
 
 class OrphanGuard:
-    """Watches the parent of a process that supervisord started; without supervisord it watches nothing."""
+    """Watches the parent of a process that the set's supervisord started; without one it watches nothing."""
 
-    def __init__(self, pid_file: Path) -> None:
-        self._parent: int | None = None
-        if os.environ.get("SUPERVISOR_ENABLED"):
+    def __init__(self) -> None:
+        self._parent = own_supervisor()
+        if self._parent is not None:
             die_with_parent()
-            with suppress(OSError, ValueError):
-                self._parent = int(pid_file.read_text())
 
-    def is_orphan(self) -> bool:
-        """Whether supervisord is gone; where the system does not kill its children, they have to look."""
-        return self._parent is not None and os.getppid() != self._parent
+    def end_orphan(self, log: Logger) -> None:
+        """End this process if supervisord is gone; where the system does not kill its children, they have to look."""
+        if self._parent is None or os.getppid() == self._parent:
+            return
+        with suppress(Exception):  # supervisord read what is said here: the pipe to it may be broken
+            log.error(
+                f"supervisord (process {self._parent}) is gone; this process ends so that no second set writes "
+                "beside it",
+                kind="failed",
+            )
+        os._exit(1)
+
+
+def own_supervisor() -> int | None:
+    """Return the pid of the set's supervisord if it started this process, also if it has ended since."""
+    mark = os.environ.get(SUPERVISOR_MARK, "")
+    if not mark.isdecimal():
+        return None
+    pid = int(mark)
+    return pid if pid == os.getppid() or not _lives(pid) else None
 
 
 def die_with_parent() -> None:
@@ -30,3 +52,13 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

@@ -14,6 +14,7 @@ from typing import Any
 from supervisor import events
 
 from fleetgen.supervision.console import Console
+from fleetgen.supervision.losses import LOSSES
 from fleetgen.supervision.watchdog import Watchdog
 
 Listener = Callable[[Any], None]
@@ -35,7 +36,7 @@ class Plugin:
 
 def make_plugin(supervisord: Any, run: str) -> Plugin:
     """Listen from now on; called by supervisord at its start with what its file says."""
-    console = Console(sys.stdout.fileno(), sys.stdout.isatty())
+    console = Console(*_terminal())
     watchdog = Watchdog(supervisord, Path(run), os.environ.get("NOTIFY_SOCKET"), console.warn)
     plugin = Plugin()
     listeners: list[tuple[type, Listener]] = [
@@ -47,10 +48,19 @@ def make_plugin(supervisord: Any, run: str) -> Plugin:
         (events.SupervisorStoppingEvent, console.stopping),
         (events.SupervisorStoppingEvent, watchdog.stopping),
         (events.Tick5Event, watchdog.tick),
+        (events.Tick5Event, lambda event: LOSSES.tick(console.warn)),
     ]
     for event, listener in listeners:
         events.subscribe(event, harmless(listener))
     return plugin
+
+
+def _terminal() -> tuple[int, bool]:
+    """Return the descriptor of standard output, or of nothing where it is closed, and whether it is a terminal."""
+    try:
+        return sys.stdout.fileno(), sys.stdout.isatty()
+    except (AttributeError, OSError, ValueError):  # closed by whoever started us: then it is None
+        return os.open(os.devnull, os.O_WRONLY), False
 
 
 def harmless(listener: Listener) -> Listener:

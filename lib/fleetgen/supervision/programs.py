@@ -13,14 +13,17 @@ from pathlib import Path
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import ConfigurationError, UsageError
 from fleetgen.storage.files import replace_file
+from fleetgen.supervision.limits import LEAST_PROCESSES, wanted_descriptors
 
 CONF_FILE = "supervisord.conf"
-EXPECTED_EXITS = (0, 75, 78)
-"""Statuses after which a process is not started again: done, held by another, configuration."""
+EXPECTED_EXITS = (0, 71, 75, 78)
+"""Statuses after which a process is not started again: done, a lack, held by another, configuration."""
 
 _GREATEST_PORT = 65_535
 _LOG_BYTES = 10 * 1024 * 1024
 _LOG_BACKUPS = 5
+_EXPANDED_TWICE = ("stdout_logfile", "stderr_logfile")
+"""Keys whose values supervisord expands when it reads them and then once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +98,22 @@ def render(loaded: LoadedConfig, port_offset: int = 0, token_mark: str = "") -> 
     ``token_mark`` changes with the token, so that supervisord sees that control is to be started again.
     """
     _check(loaded)
-    lines = ["; Written by `fleetgen up` at each start: edit generator.toml instead."]
+    lines = ["; Written by `fleetgen up` at each start: edit generator.toml instead.", _belongs_to(loaded.file)]
     for title, entries in _sections(loaded, port_offset, token_mark):
-        lines += ["", f"[{title}]", *(f"{key}={_escaped(value)}" for key, value in entries.items())]
+        lines += ["", f"[{title}]", *(f"{key}={_escaped(key, value)}" for key, value in entries.items())]
     return "\n".join(lines) + "\n"
 
 
-def socket_of(conf: Path) -> Path | None:
-    """Return the socket that a rendered file names, or None if there is no such file."""
+def socket_of(conf: Path, file: Path) -> Path | None:
+    """Return the socket that a file rendered for this configuration names, or None if there is no such file."""
     parser = RawConfigParser()
     try:
-        parser.read_string(conf.read_text())
+        text = conf.read_text(encoding="utf-8")
+        if text.split("\n", 2)[1:2] != [_belongs_to(file)]:  # carried here with a copied folder: another set's
+            return None
+        parser.read_string(text)
         return Path(parser["unix_http_server"]["file"].replace("%%", "%"))
-    except (OSError, KeyError, ConfigParserError):
+    except (OSError, KeyError, ConfigParserError, UnicodeError):
         return None
 
 
@@ -136,6 +142,8 @@ def _supervisord(loaded: LoadedConfig) -> dict[str, str]:
         "nodaemon": "true",
         "silent": "true",
         "identifier": "fleetgen",
+        "minfds": str(wanted_descriptors()),
+        "minprocs": str(LEAST_PROCESSES),
         "pidfile": str(loaded.pid_file),
         "logfile": str(loaded.run / "supervisord.log"),
         "logfile_maxbytes": "1MB",
@@ -170,8 +178,12 @@ def _program(loaded: LoadedConfig, program: Program) -> dict[str, str]:
     }
 
 
-def _escaped(value: str) -> str:
-    return value.replace("%", "%%")
+def _escaped(key: str, value: str) -> str:
+    return value.replace("%", "%%%%" if key in _EXPANDED_TWICE else "%%")
+
+
+def _belongs_to(file: Path) -> str:
+    return f"; For {file.resolve()}"
 
 
 def _check(loaded: LoadedConfig) -> None:

@@ -6,7 +6,6 @@ Totals are exported as the manifest has them, so they go on after a restart and 
 import errno
 from collections.abc import Iterator
 from typing import Any
-from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
@@ -18,6 +17,7 @@ from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream
 from fleetgen.errors import HeldByAnother
 from fleetgen.generation.maker import LeftOut, Published
 from fleetgen.storage.manifest import Totals
+from fleetgen.telemetry.serving import MetricsServer, start_serving
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -33,10 +33,10 @@ _TIMING_BUCKETS = (
 _SIZE_BUCKETS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 500_000, 1_000_000)
 
 
-def serve_metrics(registry: CollectorRegistry, address: str, port: int) -> WSGIServer:
+def serve_metrics(registry: CollectorRegistry, address: str, port: int) -> MetricsServer:
     """Serve /metrics in a thread; raise HeldByAnother if the port is taken."""
     try:
-        server, _ = prometheus_client.start_http_server(port, address, registry)
+        return start_serving(registry, address, port)
     except OSError as fault:
         if fault.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
             raise
@@ -44,7 +44,6 @@ def serve_metrics(registry: CollectorRegistry, address: str, port: int) -> WSGIS
             f"Cannot serve metrics on {address}:{port}: {fault.strerror}. Stop what uses the port, or start with "
             "--port-offset N, or change [metrics] in the configuration."
         ) from fault
-    return server
 
 
 class GeneratorMetrics:

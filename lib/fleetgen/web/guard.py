@@ -1,20 +1,19 @@
-"""Owns what is refused before anything else looks at a request: too large ones, and changes that nobody may make.
+"""Owns what is refused before anything else looks at a request: too large ones, foreign ones, and forbidden changes.
 
-A web page must not be able to change anything, even one whose own name resolves to this machine: a change needs a Host
-that is this machine's, no foreign Origin, and the token where one is set.
+A web page must not be able to read or change anything, even one whose own name resolves to this machine: every request
+needs a Host that is this machine's; a change needs also no foreign Origin, and the token where one is set.
 """
 
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from fleetgen.cadence.clock import system_now
-from fleetgen.config.model import is_loopback
 from fleetgen.domain.records import iso
+from fleetgen.telemetry.hosts import is_own_host
 from fleetgen.telemetry.logs import Logger
 
 LONGEST_BODY = 64 * 1024
@@ -22,8 +21,8 @@ LONGEST_QUERY = 2048
 LONGEST_PATH = 1024
 LONGEST_HEADERS = 16 * 1024
 
-_LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 _HARMLESS = {"GET", "HEAD", "OPTIONS"}
+_VIOLATION = 1008
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,7 +40,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who may make changes: the address listened on, this machine's own names, and the token."""
+    """Who may ask, and who may make changes: the address listened on, this machine's own names, and the token."""
 
     address: str
     host_names: frozenset[str] = frozenset()
@@ -49,26 +48,22 @@ class Policy:
 
     def refusal(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
         """Return why this request may not be made, or None."""
-        if method in _HARMLESS:
-            return None
         found = [(name.lower(), value.decode("latin-1")) for name, value in headers]
-        host, origin = _one(found, b"host"), _one(found, b"origin")
-        if host is None or not self._knows(_name_of(host)):
+        hosts = [value for name, value in found if name == b"host"]
+        if not is_own_host(hosts, self.address, self.host_names):
             return Refusal(
                 403, "foreign_host", "The Host of this request is not this machine: use its own name or address."
             )
-        if _is_foreign(found, host, origin):
+        return None if method in _HARMLESS else self._refusal_of_change(found, hosts[0])
+
+    def _refusal_of_change(self, found: list[tuple[bytes, str]], host: str) -> Refusal | None:
+        if _is_foreign(found, host, _one(found, b"origin")):
             return Refusal(403, "foreign_origin", "Changes are not taken from pages of another origin.")
         if self.token is not None and not self._bears_token(_one(found, b"authorization")):
             return Refusal(
                 401, "token_required", "Changes need the header `Authorization: Bearer TOKEN` with the right token."
             )
         return None
-
-    def _knows(self, host: str) -> bool:
-        if host in _LOOPBACK_NAMES or host == self.address.lower() or host in self.host_names:
-            return True
-        return not is_loopback(self.address) and _is_address(host)  # an address cannot be made to mean another machine
 
     def _bears_token(self, given: str | None) -> bool:
         scheme, _, token = (given or "").partition(" ")
@@ -99,22 +94,6 @@ def _authority(origin: str) -> str:
     return parts.netloc.lower() if parts.scheme in ("http", "https") else ""
 
 
-def _name_of(host: str) -> str:
-    """Return the name or address of a Host header, without its port."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower().rstrip(".")
-    except ValueError:
-        return ""
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 class Guard:
     """An ASGI application around another one."""
 
@@ -123,6 +102,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
+        if scope["type"] == "websocket" and self._policy.refusal("GET", scope["headers"]):
+            await send({"type": "websocket.close", "code": _VIOLATION})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream, iso
-from fleetgen.generation.lifecycle import OWN_PIPELINE
+from fleetgen.generation.lifecycle import OWN_PIPELINE, stall
 from fleetgen.storage.manifest import Head, Manifest, Reinitialisation, empty_manifest
 from fleetgen.supervision.client import ProcessState
 from fleetgen.web import facts
@@ -113,9 +113,7 @@ def _time_reasons(follower: Follower, manifest: Manifest, now: int) -> Iterator[
     ends = {stream: manifest.head(stream).stands_at for stream in Stream}
     if max(ends.values()) > now + CLOCK_TOLERANCE:
         ahead = (max(ends.values()) - now) // SECOND
-        detail = (
-            f"The clock stands {ahead} s behind the end of the last interval: set it right; until then nothing is made."
-        )
+        detail = f"The clock stands {ahead} s behind the end of the last interval: {stall(max(ends.values()))}."
         yield facts.Reason(code="clock_behind", detail=detail)
     if manifest.desired.paused:
         return

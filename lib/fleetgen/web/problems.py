@@ -13,7 +13,7 @@ from fleetgen.cadence.clock import system_now
 from fleetgen.domain.records import iso
 from fleetgen.errors import FleetgenError, HeldByAnother, UsageError
 from fleetgen.generation.lifecycle import WrongDataset
-from fleetgen.storage.files import is_disk_fault
+from fleetgen.storage.files import is_disk_fault, remedy_of
 from fleetgen.web.changing import changing
 from fleetgen.web.control import control_of
 from fleetgen.web.reading import reading
@@ -75,7 +75,7 @@ async def _fleetgen_problem(request: Request, fault: Any) -> JSONResponse:
 async def _system_problem(request: Request, fault: Any) -> JSONResponse:
     if not is_disk_fault(fault):
         return await _failure(request, fault)
-    return _problem(503, "cannot_write", f"Cannot write: {fault.strerror}. Make room or grant access, then try again.")
+    return _problem(503, "cannot_write", f"Cannot write: {fault.strerror}. {remedy_of(fault)}")
 
 
 async def _failure(request: Request, fault: Any) -> JSONResponse:

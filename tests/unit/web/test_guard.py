@@ -1,4 +1,4 @@
-"""Who may make changes: laws over all hosts, origins and tokens; and bodies that end once they are too large."""
+"""Who may read and who may make changes: laws over all hosts, origins and tokens; and bodies that end once they are too large."""
 
 import asyncio
 import inspect
@@ -57,8 +57,41 @@ def test_no_origin_but_the_own_may_change_anything(origin: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_reading_is_open_to_all(method: str) -> None:
-    assert refusal(GUARDED, method, host="evil.example", origin="http://evil.example") is None
+@given(name=domains, origin=names, token=tokens)
+def test_reading_needs_a_known_host_and_nothing_else(method: str, name: str, origin: str, token: str) -> None:
+    assume(name != "depot")
+    for policy in (LOCAL, GUARDED):
+        strange = {"origin": origin, "authorization": token, "sec_fetch_site": "cross-site"}
+        assert refusal(policy, method, host=f"depot:{PORT}", **strange) is None
+        assert refusal(policy, method, host=f"{name}:{PORT}") == "foreign_host"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
+@pytest.mark.parametrize("hosts", [[], [b"localhost", b"localhost"], [b"evil.example", b"localhost"]])
+def test_no_host_or_two_are_foreign(method: str, hosts: list[bytes]) -> None:
+    refused = LOCAL.refusal(method, [(b"host", host) for host in hosts])
+    assert refused is not None
+    assert (refused.status, refused.error) == (403, "foreign_host")
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [(b"evil.example", "websocket.close"), (b"localhost", "websocket.accept")]
+)
+def test_a_websocket_from_a_foreign_host_is_closed(host: bytes, expected: str) -> None:
+    said: list[str] = []
+
+    async def accepting(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        said.append(message["type"])
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    guard = Guard(accepting, LOCAL, start_logging("test"))
+    asyncio.run(guard({"type": "websocket", "headers": [(b"host", host)]}, receive, send))
+    assert said == [expected]
 
 
 @pytest.mark.parametrize("host", ["localhost", f"localhost:{PORT}", "127.0.0.1", f"[::1]:{PORT}", "depot", "DEPOT.:1"])
@@ -71,7 +104,8 @@ def test_the_own_names_are_known(host: str) -> None:
 def test_an_address_is_known_only_where_others_reach_the_machine(address: Any) -> None:
     assume(not address.is_loopback)
     host = f"[{address}]:{PORT}" if address.version == 6 else f"{address}:{PORT}"
-    assert refusal(LOCAL, host=host) == "foreign_host"
+    assert refusal(LOCAL, host=host) == refusal(LOCAL, "GET", host=host) == "foreign_host"
+    assert refusal(GUARDED, "GET", host=host) is None
     assert refusal(GUARDED, host=host) == "token_required"
 
 

@@ -1,0 +1,86 @@
+"""Owns starting supervisord as fleetgen wants it: it runs supervisor's own main, with a few of its methods replaced.
+
+A hang-up ends the set instead of restarting it, a refusal is one sentence, and a lost piece of log is counted.
+"""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any
+
+from supervisor import loggers, options, supervisord
+
+from fleetgen.errors import FleetgenError, SystemLacks
+from fleetgen.supervision.losses import LOSSES
+from fleetgen.supervision.orphans import SUPERVISOR_MARK
+
+
+class _Options(options.ServerOptions):  # type: ignore[misc]
+    """supervisord's options, which refuse with an exception and take a hang-up for the end."""
+
+    ignores_hangup = False
+
+    def usage(self, msg: Any) -> None:
+        raise SystemLacks(str(msg))
+
+    def setsignals(self) -> None:
+        super().setsignals()
+        if self.ignores_hangup:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def get_signal(self) -> int | None:
+        number: int | None = super().get_signal()
+        if number != signal.SIGHUP:
+            return number
+        return None if self.ignores_hangup else signal.SIGTERM
+
+    def close_logger(self) -> None:
+        with suppress(OSError):
+            super().close_logger()
+
+
+class _Supervisor(supervisord.Supervisor):  # type: ignore[misc]
+    """A supervisord that knows whether it came as far as its loop."""
+
+    runs = False
+
+    def runforever(self) -> None:
+        type(self).runs = True
+        super().runforever()
+
+
+def main() -> None:
+    """Run supervisord with the arguments of this process until the set has ended."""
+    _open_standard_descriptors()
+    os.environ[SUPERVISOR_MARK] = str(os.getpid())
+    _Options.ignores_hangup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    loggers.Handler.handleError = lambda handler: LOSSES.note(handler)
+    supervisord.ServerOptions, supervisord.Supervisor = _Options, _Supervisor
+    try:
+        supervisord.main()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except Exception as fault:
+        if _Supervisor.runs:
+            raise
+        _refuse(fault)
+
+
+def _refuse(fault: Exception) -> None:
+    told = str(fault) if isinstance(fault, (FleetgenError, OSError)) else f"{type(fault).__name__}: {fault}"
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(f"fleetgen: supervisord could not start: {told}\n")
+    sys.exit(SystemLacks.exit_status)
+
+
+def _open_standard_descriptors() -> None:
+    """Let nothing else that is opened get the number of a standard descriptor that is closed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()

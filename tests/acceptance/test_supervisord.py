@@ -1,0 +1,135 @@
+"""supervisord under hostile circumstances: terminals that close, few files, odd names, other people's supervisord."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.sets import FLEETGEN, RunningSet, free_ports, running_set, wait_for
+
+
+def start_with(running: RunningSet, before: Callable[[], object]) -> None:
+    """Start the set with something done in its process beforehand, and wait until its processes start."""
+    with (running.folder / "output").open("ab") as output:
+        running.process = subprocess.Popen(
+            [*FLEETGEN, "up", "--config", str(running.config)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=before,
+        )
+    wait_for(lambda: running.output.count("Starting ") == 2, 20, "The start")
+
+
+def few_files(count: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+def test_a_closed_terminal_ends_the_set() -> None:
+    with running_set() as running:
+        assert running.stop(signal.SIGHUP) == 0
+        assert running.descendants() == []
+        assert running.output.count("Starting ") == 2
+
+
+def test_a_set_that_nohup_started_outlives_the_terminal() -> None:
+    with RunningSet() as running:
+        start_with(running, lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        assert running.process is not None
+        before = running.pids()
+        running.process.send_signal(signal.SIGHUP)
+        time.sleep(2)
+        assert running.process.poll() is None
+        assert running.pids() == before
+
+
+def test_a_process_by_hand_runs_under_the_supervisord_of_somebody_else(tmp_path: Path) -> None:
+    with RunningSet() as running:
+        run = running.folder / "run"
+        run.mkdir()
+        (run / "supervisord.pid").write_text("1\n")
+        command = [*FLEETGEN, "run", "driver", "--port", str(free_ports(1)[0]), "--config", str(running.config)]
+        with (tmp_path / "output").open("wb") as output:
+            environment = os.environ | {"SUPERVISOR_ENABLED": "1"}
+            process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        wait_for(lambda: "Starting driver" in (tmp_path / "output").read_text(), 10, "The start")
+        time.sleep(1)
+        assert process.poll() is None, (tmp_path / "output").read_text()
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_a_process_whose_supervisord_is_gone_says_why_it_ends(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    with RunningSet() as running:
+        command = [*FLEETGEN, "run", "driver", "--port", str(free_ports(1)[0]), "--config", str(running.config)]
+        environment = os.environ | {"FLEETGEN_SUPERVISOR": str(gone.pid)}
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
+        assert ended.returncode == 1
+        assert f"supervisord (process {gone.pid}) is gone" in ended.stdout + ended.stderr
+
+
+def test_a_set_starts_with_512_files() -> None:
+    with RunningSet() as running:
+        start_with(running, few_files(512))
+        assert running.stop() == 0
+
+
+def test_too_few_files_are_refused_before_the_banner() -> None:
+    with RunningSet() as running:
+        command = [*FLEETGEN, "up", "--config", str(running.config)]
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=20, preexec_fn=few_files(32))
+        assert refused.returncode == 71
+        assert refused.stdout == ""
+        assert "32 files" in refused.stderr
+        assert "ulimit -n" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+def test_a_folder_with_formats_quotes_and_marks_in_its_name_works() -> None:
+    with RunningSet() as running:
+        outer = running.folder
+        odd = outer / "a%d %(x)s ü $'<b>"
+        subprocess.run([*FLEETGEN, "init", str(odd)], check=True, capture_output=True)
+        shutil.copy(running.config, odd / "etc" / "generator.toml")
+        running.config = odd / "etc" / "generator.toml"
+        running.start()
+        assert (odd / "data" / "manifests" / "logs" / "driver.jsonl").stat().st_size
+        assert (odd / "run" / "driver.stderr.log").exists()
+        call = [*FLEETGEN, "ctl", "--config", str(running.config), "status"]
+        assert subprocess.run(call, capture_output=True, text=True, timeout=20).stdout.count("RUNNING") == 2
+        assert "has stopped" in running.call("down").stdout
+
+
+def test_the_commands_in_a_copied_folder_leave_the_originals_set_alone() -> None:
+    with running_set() as running:
+        copy = running.folder / "copy"
+        (copy / "etc").mkdir(parents=True)
+        for name in ("generator.toml", "supervisord.conf"):
+            shutil.copy(running.config.with_name(name), copy / "etc" / name)
+        for command in (["status"], ["down"], ["ctl", "stop", "driver"]):
+            call = [*FLEETGEN, *command[:1], "--config", str(copy / "etc" / "generator.toml"), *command[1:]]
+            answer = subprocess.run(call, capture_output=True, text=True, timeout=20)
+            assert "not running" in answer.stdout + answer.stderr
+        assert running.process is not None
+        assert running.process.poll() is None
+        assert running.ctl("status").count("RUNNING") == 2
+
+
+@pytest.mark.parametrize("text", ["[supervisord]\nnodaemon=perhaps\n", "no file at all\n", "[supervisord]\nminfds=x\n"])
+def test_a_supervisord_that_cannot_start_says_so_in_one_sentence(tmp_path: Path, text: str) -> None:
+    conf = tmp_path / "supervisord.conf"
+    conf.write_text(text)
+    command = [sys.executable, "-m", "fleetgen.supervision.daemon", "--configuration", str(conf)]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert refused.returncode == 71
+    assert refused.stderr.startswith("fleetgen: supervisord could not start: ")
+    assert "Traceback" not in refused.stderr
