@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ BENT = {
 }  # fmt: skip
 
 
-def run(folder: Path, *command: str | Path, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *command: str | Path, check: bool = True, **variables: Any) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "PYTHON"}}
     environment = inherited | variables
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=60)
@@ -213,7 +214,7 @@ def test_pip_settings_that_fit_no_private_environment_do_not_break_install(check
     for bent in (variables, places, {"PYTHONHOME": "/tmp/nowhere"}):
         run(checkout, ".venv/bin/python", "-I", "-m", "pip", "uninstall", "--yes", "--quiet", "fleetgen")
         (checkout / ".venv/.run").unlink()
-        run(checkout, "make", "install", **bent)
+        run(checkout, "make", "install", check=True, **bent)
         assert run(checkout, "bin/fleetgen").stdout == f"{checkout}/lib/small.py\n"
 
 
@@ -227,7 +228,7 @@ def test_pip_settings_that_say_how_to_reach_packages_are_kept(checkout: Path, tm
     )
     python = checkout / ".venv/bin/python"
     bent = {"PIP_TARGET": "/tmp/nowhere", "PIP_TIMEOUT": "7", "XDG_CONFIG_HOME": str(tmp_path)}
-    lines = run(checkout, python, "packaging/pip", "config", "list", **bent).stdout.splitlines()
+    lines = run(checkout, python, "packaging/pip", "config", "list", check=True, **bent).stdout.splitlines()
     assert {
         ":env:.index-url='https://one.test/simple'",
         ":env:.extra-index-url='\\nhttps://two.test/x\\nhttps://three.test/x'",
