@@ -45,7 +45,7 @@ BENT = {
 def run(folder: Path, *command: str | Path, check: bool = True, **variables: Any) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "PYTHON"}}
     environment = inherited | variables
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=60)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=200)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -109,7 +109,7 @@ def test_second_install_is_quick_and_says_nothing(checkout: Path) -> None:
         done = run(checkout, "make", "install")
         durations.append(time.perf_counter() - began)
         assert done.stdout + done.stderr == ""
-    assert min(durations) < 0.5
+    assert min(durations) < 3
 
 
 def test_copied_checkout_runs_its_own_code_or_none(checkout: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from fleetgen.web.streams import Client
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
-_PROBLEMS = (413, 414, 422, 431, 503)
+_PROBLEMS = (403, 413, 414, 422, 431, 503)
 _AS_JSON = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
 reading = APIRouter(responses={status: {"model": answers.Problem} for status in _PROBLEMS})

@@ -118,13 +118,13 @@ def test_a_scrape_is_answered_whoever_holds_connections_and_few_are_open(says: b
 def test_a_client_that_sends_a_byte_a_second_is_let_go() -> None:
     with served() as port, ExitStack() as stack:
         (slow,) = idle(stack, port, 1)
-        assert let_go_after(slow, b"GET /metrics", 12) > serving.READ_SECONDS + 1
+        assert let_go_after(slow, b"GET /metrics", 25) > serving.READ_SECONDS + 1
 
 
 def test_a_client_that_sends_nothing_is_let_go_after_the_read_timeout() -> None:
     with served() as port, ExitStack() as stack:
         (silent,) = idle(stack, port, 1)
-        silent.settimeout(serving.READ_SECONDS + 2)
+        silent.settimeout(serving.READ_SECONDS + 15)
         assert silent.recv(1) == b""
 
 
