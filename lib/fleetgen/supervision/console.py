@@ -3,12 +3,12 @@
 A terminal that takes no more loses lines (the log files keep them) but stops nobody.
 """
 
-import json
 import os
 import select
 from datetime import UTC, datetime
 from typing import Any
 
+from fleetgen.storage.reading import parse_json
 from fleetgen.telemetry.logs import sentence
 
 _LONGEST_LINE = 1 << 20
@@ -72,6 +72,6 @@ class Console:
 def _readable(line: bytes, colour: bool) -> str:
     """Return a log line as a sentence, and what is none, such as a library's own words, as it is."""
     try:
-        return sentence(json.loads(line), colour)
+        return sentence(parse_json(line, "a log line"), colour)
     except (ValueError, TypeError, LookupError, AttributeError):
         return line.decode(errors="replace")

@@ -13,6 +13,7 @@ from pathlib import Path
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import ConfigurationError, UsageError
 from fleetgen.storage.files import replace_file
+from fleetgen.storage.reading import read_json
 from fleetgen.supervision.limits import LEAST_PROCESSES, wanted_descriptors
 
 CONF_FILE = "supervisord.conf"
@@ -87,7 +88,7 @@ def record_programs(loaded: LoadedConfig, port_offset: int) -> None:
 def recorded_programs(loaded: LoadedConfig) -> list[Program]:
     """Return the processes that the set has; without a record, those that the configuration names."""
     try:
-        return [Program(**each) for each in json.loads(loaded.programs.read_bytes())]
+        return [Program(**each) for each in read_json(loaded.programs)]
     except (OSError, ValueError, TypeError):
         return programs(loaded, recorded_offset(loaded))
 

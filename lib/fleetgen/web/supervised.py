@@ -3,7 +3,6 @@
 It looks from a thread of its own, so that a supervisord that does not answer holds up nobody.
 """
 
-import json
 import threading
 import time
 from contextlib import suppress
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import FleetgenError
+from fleetgen.storage.reading import read_json
 from fleetgen.supervision.client import ProcessState, Supervisor
 
 LOOK_SECONDS = 0.5
@@ -94,5 +94,5 @@ class SupervisedWatch:
 
     def _failures(self, name: str) -> int:
         with suppress(OSError, ValueError, KeyError, TypeError):
-            return int(json.loads(self._loaded.failures(name).read_bytes())["failures"])
+            return int(read_json(self._loaded.failures(name))["failures"])
         return 0
