@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from fleetgen.cadence.clock import LogicalClock
+from fleetgen.cadence.clock import LogicalClock, system_now
 from fleetgen.cadence.loop import WakeUp, rest
 from fleetgen.domain.records import SECOND, Stream, iso
 from fleetgen.generation import lifecycle
 from fleetgen.generation.maker import LeftOut
+from support.configs import fleetgen
 from support.simulation import simulated
 
 YEAR = 400 * 86_400 * SECOND
@@ -22,7 +23,7 @@ def test_streams_that_were_made_ahead_say_until_when_nothing_comes(tmp_path: Pat
         for stream in Stream:
             until = simulation.dataset.stalled_until(manifest, stream, now)
             assert until == simulation.dataset.next_interval(manifest, stream).end
-            assert iso(until) in lifecycle.stall(until)
+            assert iso(until) in lifecycle.stall(iso(until))
 
 
 def test_a_segment_that_was_opened_ahead_stands_still_too(tmp_path: Path) -> None:
@@ -57,3 +58,11 @@ def test_a_rest_ends_when_the_clock_is_set_back() -> None:
     clock = SetBack(2 * YEAR)
     rest(clock, WakeUp(), clock.now() + 60 * SECOND, lambda: looks.append(clock.now()))
     assert len(looks) == 1
+
+
+def test_status_says_until_when_a_stream_stands_still(tmp_path: Path) -> None:
+    with simulated(tmp_path, start=system_now() + YEAR) as simulation:
+        simulation.run_for(30)
+        told = fleetgen("status", "--config", simulation.file, cwd=tmp_path).stdout
+    for stream in Stream:
+        assert f"{stream} wait: nothing is made before {iso(system_now() + YEAR)[:4]}" in told

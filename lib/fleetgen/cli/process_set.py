@@ -13,8 +13,10 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from fleetgen.cadence.clock import system_now
 from fleetgen.cli.console import wide_console
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.cli.welcome import welcome
@@ -23,6 +25,7 @@ from fleetgen.config.token import read_token, token_mark
 from fleetgen.config.watching import keep_as_last_good
 from fleetgen.domain.records import Stream, iso
 from fleetgen.errors import ConfigurationError, HeldByAnother, Unreachable
+from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.files import make_folder, make_private, replace_file
 from fleetgen.supervision.client import ProcessState, Supervisor
@@ -237,12 +240,14 @@ def _facts(loaded: LoadedConfig, running: bool, processes: list[ProcessState]) -
         facts["mode"] = dataset.segments(manifest)[-1].settings.mode
         for stream in Stream:
             head = manifest.head(stream)
+            stalled = dataset.stalled_until(manifest, stream, system_now())
             facts["streams"].append(
                 {
                     "stream": stream.value,
                     "batches": sum(head.totals.batches.values()),
                     "records": head.totals.records,
                     "last_batch_id": head.last_batch_id,
+                    "stalled_until": None if stalled is None else iso(stalled),
                     "next_due": iso(dataset.next_interval(manifest, stream).end),
                     "backlog": {name: manifest.backlog(name, stream) for name in sorted(manifest.consumers)},
                 }
@@ -253,7 +258,7 @@ def _facts(loaded: LoadedConfig, running: bool, processes: list[ProcessState]) -
 def _print_facts(facts: dict[str, Any]) -> None:
     console = wide_console()
     paused = ", paused" if facts["paused"] else ""
-    console.print(f"[bold]{facts['mode']}[/bold] mode{paused}; data in {facts['data']}", soft_wrap=True)
+    console.print(f"[bold]{facts['mode']}[/bold] mode{paused}; data in {escape(facts['data'])}", soft_wrap=True)
     if facts["processes"]:
         table = Table("process", "state", "pid", "uptime", box=None, header_style="dim")
         for each in facts["processes"]:
@@ -261,6 +266,9 @@ def _print_facts(facts: dict[str, Any]) -> None:
         console.print(table)
     if facts["streams"]:
         _print_streams(console, facts["streams"])
+    for each in facts["streams"]:
+        if until := each["stalled_until"]:
+            console.print(f"{each['stream']} wait: {lifecycle.stall(until)}.", style="yellow", markup=False)
 
 
 def _print_streams(console: Console, streams: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ All of it is desired state in the manifest, so it needs no running process and s
 from dataclasses import dataclass
 
 from fleetgen.config.model import Config
-from fleetgen.domain.records import Stream, iso
+from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError, UsageError
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.manifest import MOST_CONSUMERS, Consumer, Latencies, Manifest, Reinitialisation
@@ -18,10 +18,10 @@ OWN_PIPELINE = "pipeline"
 _BASELINE_FILES = {Stream.COMPANIES: "raw/companies.jsonl", Stream.EVENTS: "raw/events"}
 
 
-def stall(until: int) -> str:
+def stall(until: str) -> str:
     """Say why a stream stands still until an instant, and both remedies."""
     return (
-        f"nothing is made before {iso(until)}: the clock was ahead when the dataset was last written. If the clock is "
+        f"nothing is made before {until}: the clock was ahead when the dataset was last written. If the clock is "
         "wrong now, set it right; if it was wrong then, start over with `fleetgen pause`, `clean --yes` and `resume`"
     )
 

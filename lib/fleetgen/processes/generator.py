@@ -9,7 +9,7 @@ from fleetgen.cadence.loop import WakeUp, rest, run
 from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.model import Config
 from fleetgen.config.watching import ConfigWatch, Edit, keep_as_last_good
-from fleetgen.domain.records import SECOND, Stream
+from fleetgen.domain.records import SECOND, Stream, iso
 from fleetgen.errors import CannotCreate, ConfigurationError, FleetgenError, HeldByAnother, Interrupted
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
@@ -154,7 +154,7 @@ class Generator:
         """Tell once of a stream that stands still since the clock was set back."""
         until = self.dataset.stalled_until(manifest, self.stream, self.clock.now())
         if until is not None and until != self._told_stall:
-            self.log.warning(f"{self.process.capitalize()} waits: {lifecycle.stall(until)}", kind="clock_behind")
+            self.log.warning(f"{self.process.capitalize()} waits: {lifecycle.stall(iso(until))}", kind="clock_behind")
         self._told_stall = until
 
     def _companies(self, manifest: Manifest) -> int:

@@ -113,7 +113,7 @@ def _time_reasons(follower: Follower, manifest: Manifest, now: int) -> Iterator[
     ends = {stream: manifest.head(stream).stands_at for stream in Stream}
     if max(ends.values()) > now + CLOCK_TOLERANCE:
         ahead = (max(ends.values()) - now) // SECOND
-        detail = f"The clock stands {ahead} s behind the end of the last interval: {stall(max(ends.values()))}."
+        detail = f"The clock stands {ahead} s behind the end of the last interval: {stall(iso(max(ends.values())))}."
         yield facts.Reason(code="clock_behind", detail=detail)
     if manifest.desired.paused:
         return
