@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("fleetgen", deadline=None)  # machines are noisy
+settings.load_profile("fleetgen")
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from fleetgen.domain.records import Stream
 from fleetgen.web.streams import MOST_CLIENTS
 from support.edits import lines_of_kind, whole_log
 from support.event_stream import Arrived, EventStream, answers, asked, health, open_unread, vanish
-from support.sets import RunningSet, running_set, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet, running_set
 
 SETTINGS = {"company_interval": '"PT1S"', "driver_interval": '"PT1S"', "companies_per_batch": "5"}
 STOP_WAIT_SECONDS = 10

@@ -24,7 +24,8 @@ from fleetgen.web.streams import Hub
 from fleetgen.web.supervised import HUNG_SECONDS, Supervised
 from support.edits import assert_intervals_tile, dataset_of
 from support.event_stream import answers, asked, health, reasons
-from support.sets import RunningSet, running_set, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet, running_set
 from support.simulation import simulated
 
 EVERY_SECOND = {"company_interval": '"PT1S"', "driver_interval": '"PT1S"', "companies_per_batch": "5"}

@@ -25,7 +25,8 @@ from support.edits import (
     told,
     whole_log,
 )
-from support.sets import FLEETGEN, RunningSet, free_ports, running_set, wait_for
+from support.patience import wait_for
+from support.sets import FLEETGEN, RunningSet, free_ports, running_set
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
 EVERY_SECOND = {"company_interval": '"PT1S"', "driver_interval": '"PT1S"', "companies_per_batch": "5"}

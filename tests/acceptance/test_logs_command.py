@@ -15,7 +15,8 @@ import pytest
 
 from fleetgen.cli.logs import ripened
 from fleetgen.telemetry.log_lines import LogLine, parse
-from support.sets import FLEETGEN, running_set, wait_for
+from support.patience import wait_for
+from support.sets import FLEETGEN, running_set
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

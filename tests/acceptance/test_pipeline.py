@@ -26,7 +26,8 @@ from fleetgen.storage.bronze import read_meta
 from support.configs import fleetgen
 from support.delta_tables import batches, contents
 from support.event_stream import answers, health, reasons
-from support.sets import FLEETGEN, RunningSet, free_ports, wait_for
+from support.patience import wait_for
+from support.sets import FLEETGEN, RunningSet, free_ports
 from support.tables import (
     acknowledged,
     assert_nothing_disappears,
@@ -149,6 +150,7 @@ def live() -> Iterator[tuple[RunningSet, Readers]]:
         yield running, readers
 
 
+@pytest.mark.quiet
 @pytest.mark.soak
 def test_batches_are_in_gold_within_a_second_and_never_later_than_five(live: tuple[RunningSet, Readers]) -> None:
     running, _ = live
@@ -197,6 +199,7 @@ def commits_of(running: RunningSet, form: TableForm, stream: Stream) -> list[tup
     ]
 
 
+@pytest.mark.quiet
 def test_readers_see_whole_batches_while_tables_are_written_and_compacted(live: tuple[RunningSet, Readers]) -> None:
     running, readers = live
     assert readers.faults == []
@@ -230,6 +233,7 @@ def test_readers_see_whole_batches_while_tables_are_written_and_compacted(live: 
     assert any(min(versions) < version <= max(versions) for version in compacted)
 
 
+@pytest.mark.quiet
 def test_what_is_acknowledged_is_in_every_table(live: tuple[RunningSet, Readers]) -> None:
     running, readers = live
 

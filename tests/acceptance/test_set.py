@@ -16,7 +16,8 @@ from supervisor.options import ServerOptions
 from fleetgen.config.loading import load
 from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.programs import render
-from support.sets import FLEETGEN, RunningSet, free_ports, running_set, wait_for
+from support.patience import wait_for
+from support.sets import FLEETGEN, RunningSet, free_ports, running_set
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.sets import FLEETGEN, RunningSet, free_ports, running_set, wait_for
+from support.patience import wait_for
+from support.sets import FLEETGEN, RunningSet, free_ports, running_set
 
 
 def start_with(running: RunningSet, before: Callable[[], object]) -> None:
@@ -25,7 +26,7 @@ def start_with(running: RunningSet, before: Callable[[], object]) -> None:
             start_new_session=True,
             preexec_fn=before,
         )
-    wait_for(lambda: running.output.count("Starting ") == 2, 20, "The start")
+    wait_for(lambda: running.output.count("Starting ") == 2, 60, "The start")
 
 
 def few_files(count: int) -> Callable[[], None]:

@@ -32,7 +32,8 @@ from fleetgen.generation.cleaning import clean
 from fleetgen.storage.files import make_folder
 from fleetgen.storage.ledger import BatchEntry
 from support.event_stream import Arrived, EventStream, answers, asked
-from support.sets import FLEETGEN, RunningSet, free_ports, wait_for
+from support.patience import wait_for
+from support.sets import FLEETGEN, RunningSet, free_ports
 from support.simulation import Simulation
 
 MANY, FEW = 100_000, 10

@@ -15,7 +15,8 @@ import pytest
 
 from fleetgen.domain.records import SECOND, Stream, instant
 from support.api import ServerEvent, client_of, problem, samples, server_events
-from support.sets import FLEETGEN, RunningSet, running_set, wait_for
+from support.patience import wait_for
+from support.sets import FLEETGEN, RunningSet, running_set
 
 STREAM_FACTS = {"total_batches", "total_records", "last_batch_id", "last_batch_time", "idle_seconds"}
 HEALTH = {

@@ -14,7 +14,8 @@ import pytest
 from fleetgen.domain.records import Stream
 from fleetgen.web.guard import LONGEST_BODY, LONGEST_PATH, LONGEST_QUERY
 from support.api import client_of, problem, raw
-from support.sets import FLEETGEN, RunningSet, free_ports, wait_for
+from support.patience import wait_for
+from support.sets import FLEETGEN, RunningSet, free_ports
 
 LONGEST_HEADERS = 16 * 1024
 

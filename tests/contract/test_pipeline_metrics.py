@@ -11,7 +11,8 @@ import pytest
 
 from fleetgen.domain.records import Stream
 from support.event_stream import EventStream, health, reasons
-from support.sets import RunningSet, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet
 from support.tables import (
     OUTCOMES,
     Samples,

@@ -13,7 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleetgen.domain.records import SECOND, Stream, instant
-from support.sets import RunningSet, running_set, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet, running_set
 
 pytestmark = pytest.mark.soak
 

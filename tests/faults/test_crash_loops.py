@@ -10,12 +10,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from fleetgen.domain.records import Stream
 from support.edits import assert_intervals_tile, dataset_of, lines_of_kind, whole_log
-from support.sets import RunningSet, wait_for
+from support.event_stream import reasons
+from support.patience import wait_for
+from support.sets import RunningSet, running_set
 
 SECONDS = 10
 KILLS = 30
@@ -162,6 +165,33 @@ def test_thirty_kills_in_quick_succession_are_never_slowed() -> None:
         for process in running.ports:
             assert lines_of_kind(running, process, "crash_loop") == []
             assert not (running.folder / "run" / f"{process}.failures.json").exists()
+            assert len(lines_of_kind(running, process, "death")) >= KILLS // 2 - 2
         assert running.output.count("it is started again") == KILLS
+        assert running.output.count("killed by signal 9 (SIGKILL), not by fleetgen") == KILLS
         assert "cannot be started" not in running.output
         assert running.ctl("status").count("RUNNING") == 2
+
+
+def test_a_process_that_crashes_in_a_library_is_slowed_and_told_of_everywhere() -> None:
+    with running_set(control=True, **EVERY_SECOND) as running:
+        wait_for(partial(has_batches, running), 20, "Some batches")
+        for count in range(1, 5):
+            os.kill(running.pids()["driver"], signal.SIGSEGV)
+            wait_for(lambda: len(slowed(running)) == count, 20, "The next one's first words")  # noqa: B023
+        # what supervisord saw is on the terminal, and in the log of the next process, which waits ever longer
+        assert running.output.count("crashed by signal 11 (SIGSEGV); it is started again") == 4
+        assert [text.rpartition("waits ")[2] for text in slowed(running)] == ["1 s", "2 s", "4 s", "8 s"]
+        assert "died: crashed by signal 11 (SIGSEGV); it waits 8 s" in slowed(running)[-1]
+
+        told = wait_for(lambda: reasons(running).get("process_deaths"), 5, "The reason")
+        assert "driver died 4 times within 5 minutes, the last time crashed by signal 11 (SIGSEGV)" in told
+        with urlopen(f"http://127.0.0.1:{running.control_port}/metrics", timeout=5) as answer:
+            assert 'fleetgen_process_deaths_total{cause="crash",process="driver"} 4.0' in answer.read().decode()
+        before = running.batch_count("events")
+        wait_for(lambda: running.batch_count("events") > before, 20, "A further batch")
+        assert not (running.folder / "run" / "driver.failures.json").exists()
+
+
+def slowed(running: RunningSet) -> list[str]:
+    """Return what the drivers have said about waiting because of those before them."""
+    return [line["event"] for line in lines_of_kind(running, "driver", "crash_loop")]

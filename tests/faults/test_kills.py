@@ -9,7 +9,8 @@ import pytest
 
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import Stream
-from support.sets import RunningSet, running_set, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet, running_set
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
 KILLS = int(os.environ.get("FLEETGEN_KILLS", "1000" if SOAK else "30"))

@@ -28,7 +28,8 @@ from support.configs import tree
 from support.dying_maker import die_at_step, in_child
 from support.edits import assert_intervals_tile, dataset_of, whole_log
 from support.event_stream import answers, ask, asked, health
-from support.sets import RunningSet, running_set, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet, running_set
 from support.simulation import NOON, Simulation, simulated
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))

@@ -11,7 +11,8 @@ import pytest
 
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from support.delta_tables import contents
-from support.sets import RunningSet, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet
 from support.tables import (
     acknowledged,
     assert_nothing_disappears,

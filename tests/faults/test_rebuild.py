@@ -17,7 +17,8 @@ from fleetgen.generation.checking import check, file_hash
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import MANIFEST_VERSION
 from support.configs import fleetgen
-from support.sets import RunningSet, running_set, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet, running_set
 from support.simulation import Simulation, simulated
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))

@@ -16,7 +16,7 @@ from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import SECOND, Stream, instant, iso
 from fleetgen.generation.checking import check, file_hash
 from support.configs import fleetgen
-from support.sets import wait_for
+from support.patience import wait_for
 from support.simulation import NOON, Simulation, simulated
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
@@ -142,7 +142,7 @@ def wait_for_workers(session: int) -> None:
 
 
 def wait_for_end(session: int) -> None:
-    wait_for(lambda: not members(session), 2, "The end of the workers")
+    wait_for(lambda: not members(session), 10, "The end of the workers")
 
 
 def batches(simulation: Simulation) -> int:

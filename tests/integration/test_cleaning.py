@@ -19,7 +19,7 @@ from fleetgen.generation.cleaning import Cleaned, PauseRequired, clean
 from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from support.configs import fleetgen, tree
-from support.sets import wait_for
+from support.patience import wait_for
 from support.simulation import NOON, Simulation, simulated
 
 LOCKS: dict[str, Callable[[Layout], Path]] = {

@@ -118,7 +118,7 @@ def fleetgen(*arguments: str | Path, cwd: Path, **variables: str) -> subprocess.
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any, Self
 
-from support.sets import RunningSet, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet
 
 _TIMEOUT_SECONDS = 20
 

@@ -9,17 +9,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 from urllib.request import urlopen
 
 import tomlkit
 
-T = TypeVar("T")
+from support.patience import wait_for
 
 _PORTS_OF_A_WORKER = 5000
 
@@ -49,16 +48,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
-    """Return what becomes true within so many seconds; fail otherwise."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{why} did not happen within {seconds} s")
 
 
 class RunningSet:
@@ -120,7 +109,7 @@ class RunningSet:
                 start_new_session=True,
             )
         if wait:
-            wait_for(lambda: self.output.count("Starting ") == told + self._programs, 20, "The start")
+            wait_for(lambda: self.output.count("Starting ") >= told + self._programs, 30, "The start")
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Send supervisord a signal, as Ctrl-C does, and return its exit status."""

@@ -18,7 +18,8 @@ from fleetgen.medallion.reading import FORMS
 from fleetgen.medallion.tables import load
 from fleetgen.storage.layout import Layout
 from support.delta_tables import batches, contents, engine, follow
-from support.sets import RunningSet, wait_for
+from support.patience import wait_for
+from support.sets import RunningSet
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

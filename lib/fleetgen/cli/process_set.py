@@ -28,6 +28,7 @@ from fleetgen.errors import ConfigurationError, HeldByAnother, Unreachable
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.files import make_folder, make_private, replace_file
+from fleetgen.storage.probing import require_disk, require_path_for_tables
 from fleetgen.supervision.client import ProcessState, Supervisor
 from fleetgen.supervision.extras import check_extras
 from fleetgen.supervision.limits import check_limits, ensure_temporary_folder
@@ -60,6 +61,9 @@ def up(port_offset: int, config_file: Path) -> None:
     make_private(loaded.run)
     ensure_temporary_folder(loaded.run)
     make_folder(loaded.layout.logs)
+    require_disk(loaded.layout)
+    if loaded.config.pipeline.enabled:
+        require_path_for_tables(loaded.layout.data)
     record_programs(loaded, port_offset)
     keep_as_last_good(loaded)
     conf = _write_conf(loaded, text)

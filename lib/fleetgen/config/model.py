@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from fleetgen.config.durations import Duration
+from fleetgen.config.sizes import Size
 from fleetgen.domain.records import (
     EVENT_TYPES,
     GEOGRAPHIES,
@@ -210,6 +211,8 @@ class Pipeline(_Table):
 
     enabled: Annotated[bool, _allowed("true or false")] = True
     """Whether the set has a pipeline process."""
+    memory: Annotated[int, Size(64)] | None = None
+    """Memory for the work on batches; absent: up to 700MB, less where the machine or the container has less."""
 
 
 def is_loopback(address: str) -> bool:

@@ -22,6 +22,7 @@ from fleetgen.storage import bronze
 from fleetgen.storage.files import FileLock
 from fleetgen.storage.ledger import BatchEntry, GapEntry
 from fleetgen.storage.manifest import Head, Manifest, Transaction
+from fleetgen.storage.probing import require_disk
 
 COMPANY_WAIT = 10 * SECOND
 """How long, in one outage of the company stream, a batch of events waits for it."""
@@ -89,7 +90,10 @@ class StreamMaker:
         return self.dataset.store.lock.waited_seconds
 
     def hold(self) -> None:
-        """Become the stream's one holder; raise HeldByAnother naming the process that is."""
+        """Become the stream's one holder; raise HeldByAnother naming the process that is, SystemLacks for a disk that
+        batches cannot be published on.
+        """
+        require_disk(self.dataset.layout)
         try:
             self._holder.acquire(timeout_seconds=0)
         except HeldByAnother as fault:

@@ -20,6 +20,7 @@ import pyarrow as pa
 from fleetgen.cadence.clock import StopWatch
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
+from fleetgen.medallion.budget import Budget, carrying
 from fleetgen.medallion.gold import GOLD, UNKNOWN, Gold, gold_of
 from fleetgen.medallion.lines import read_batches
 from fleetgen.medallion.rules import judge
@@ -29,16 +30,10 @@ from fleetgen.medallion.upkeep import Upkeep
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 
-PASS_LINES = 100_000
 PASS_BATCHES = 250
-"""So much is carried at once; a larger batch by itself."""
+"""So many batches are carried at once, as far as the budget has memory for their lines."""
 
 _COMMITS_AT_ONCE = 4
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "threads": 2,
-    "memory_limit": "700MB",
-    "preserve_insertion_order": False,
-}
 _BATCHES_SQL = """
     CREATE OR REPLACE TEMP TABLE batches AS SELECT * REPLACE (
         make_timestamptz(interval_start) AS interval_start, make_timestamptz(interval_end) AS interval_end
@@ -65,9 +60,15 @@ class Engine:
     """Carries published batches into the tables of one dataset."""
 
     def __init__(
-        self, layout: Layout, dataset_id: str, beat: Callable[[], None], keep_seconds: int = KEEP_SECONDS
+        self,
+        layout: Layout,
+        dataset_id: str,
+        beat: Callable[[], None],
+        keep_seconds: int = KEEP_SECONDS,
+        budget: Budget | None = None,
     ) -> None:
         self._layout = layout
+        self._budget = budget or carrying()
         self._beat = beat
         self._spill = layout.data / ".spill"
         shutil.rmtree(self._spill, ignore_errors=True)
@@ -88,7 +89,7 @@ class Engine:
         Raises DamagedBatch, before anything of the pass is written, if bronze is not as it was published.
         """
         carried = Carried()
-        for run in _passes(self._missing(stream, entries)):
+        for run in _passes(self._missing(stream, entries), self._budget.lines):
             self._carry(stream, run, carried)
         return carried
 
@@ -126,7 +127,7 @@ class Engine:
         watch.lap("gold")
         self._count(entries, carried)
         self._connection.execute("DROP TABLE judged")
-        if sum(entry.record_count for entry in entries) > PASS_LINES:
+        if sum(entry.record_count for entry in entries) > self._budget.lines:
             self._give_memory_back()
         carried.silver_to_gold_seconds += watch.phases["gold"]
 
@@ -185,7 +186,7 @@ class Engine:
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         """Open a database in memory; what exceeds the limit goes beside the data for as long as it is needed."""
-        connection = duckdb.connect(config=_SETTINGS | {"temp_directory": str(self._spill)})
+        connection = duckdb.connect(config=self._budget.settings(self._spill) | {"preserve_insertion_order": False})
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         return connection
 
@@ -251,12 +252,12 @@ class Engine:
                 carried.outcomes["duplicate" if rule == "duplicate" else "quarantined"] += count
 
 
-def _passes(entries: Sequence[BatchEntry]) -> Iterator[list[BatchEntry]]:
-    """Divide batches into runs that fit into memory."""
+def _passes(entries: Sequence[BatchEntry], most_lines: int) -> Iterator[list[BatchEntry]]:
+    """Divide batches into runs that fit into memory; a larger batch is one by itself."""
     run: list[BatchEntry] = []
     lines = 0
     for entry in entries:
-        if run and (lines + entry.record_count > PASS_LINES or len(run) == PASS_BATCHES):
+        if run and (lines + entry.record_count > most_lines or len(run) == PASS_BATCHES):
             yield run
             run, lines = [], 0
         run.append(entry)

@@ -5,7 +5,6 @@ the pipeline writes on. Nothing here writes.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from deltalake import DeltaTable
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
+from fleetgen.machine import temporary_folder
+from fleetgen.medallion.budget import asking
 from fleetgen.medallion.gold import GOLD
 from fleetgen.medallion.silver import QUARANTINE, RECORDS
 from fleetgen.medallion.tables import TableForm, load
@@ -66,8 +67,8 @@ def connect(layout: Layout, with_bronze: bool) -> duckdb.DuckDBPyConnection:
 
     Bronze is every published line: listing its files takes time, so it is left out unless it is asked for.
     """
-    spill = Path(tempfile.gettempdir()) / f"fleetgen-query-{os.getpid()}"
-    connection = duckdb.connect(config={"temp_directory": str(spill)})
+    spill = temporary_folder(layout.data) / f"fleetgen-query-{os.getpid()}"
+    connection = duckdb.connect(config=asking().settings(spill))
     connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     for layer in LAYERS:
         connection.execute(f"CREATE SCHEMA {layer}")

@@ -21,9 +21,10 @@ from deltalake import (
 from deltalake.exceptions import DeltaError
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import FleetgenError, SystemLacks
+from fleetgen.errors import FleetgenError
 from fleetgen.storage.files import remove_tree
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.probing import can_link, require_path_for_tables
 
 TABLES_VERSION = "1"
 """Of the tables' schemas and rules: tables of another version are made anew."""
@@ -36,8 +37,6 @@ NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_log
 
 _DATASET = "fleetgen.dataset"
 _VERSION = "fleetgen.version"
-_REFUSED = "[]%^|"
-"""Characters with which delta-rs cannot handle a path."""
 _WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=1 << 17, data_page_row_count_limit=1 << 14)
 
 
@@ -112,24 +111,29 @@ class Table:
 def open_table(form: TableForm, layout: Layout, dataset_id: str, keep_seconds: int = KEEP_SECONDS) -> Table:
     """Open a table, or make it; one of another dataset or version is removed first."""
     folder = form.folder(layout)
-    if any(character in _REFUSED for character in str(folder)):
-        raise SystemLacks(f"Delta tables cannot lie in {folder}: a path must have none of {' '.join(_REFUSED)}.")
-    delta = load(folder)
+    require_path_for_tables(layout.data)
+    options = _storage_options(layout)
+    delta = load(folder, options)
     ours = {_DATASET: dataset_id, _VERSION: TABLES_VERSION}
     if delta is not None and not _is_ours(delta, ours):
         delta = None
     if delta is None:
         remove_tree(folder)
-        delta = _create(form, folder, ours, keep_seconds)
+        delta = _create(form, folder, ours, keep_seconds, options)
     return Table(form, folder, delta)
 
 
-def load(folder: Path) -> DeltaTable | None:
+def _storage_options(layout: Layout) -> dict[str, str]:
+    """Return how delta-rs commits: by a hard link where the disk can, otherwise by a rename, for there is one writer."""
+    return {} if can_link(layout.data) else {"allow_unsafe_rename": "true"}
+
+
+def load(folder: Path, options: dict[str, str] | None = None) -> DeltaTable | None:
     """Return the table in a folder as it is now, or None without one; raises DamagedTable."""
     if not folder.is_dir() or not DeltaTable.is_deltatable(str(folder)):
         return None
     try:
-        return DeltaTable(str(folder))
+        return DeltaTable(str(folder), storage_options=options)
     except (DeltaError, OSError) as fault:
         raise damaged(folder, fault) from fault
 
@@ -147,7 +151,9 @@ def _is_ours(delta: DeltaTable, ours: Mapping[str, str]) -> bool:
     return all(configuration.get(key) == value for key, value in ours.items())
 
 
-def _create(form: TableForm, folder: Path, ours: Mapping[str, str], keep_seconds: int) -> DeltaTable:
+def _create(
+    form: TableForm, folder: Path, ours: Mapping[str, str], keep_seconds: int, options: dict[str, str]
+) -> DeltaTable:
     folder.mkdir(parents=True, exist_ok=True)  # a mount of its own stays, empty
     kept = f"interval {keep_seconds} seconds"
     return DeltaTable.create(
@@ -157,6 +163,7 @@ def _create(form: TableForm, folder: Path, ours: Mapping[str, str], keep_seconds
         partition_by=list(form.partition_by),
         configuration={**ours, "delta.deletedFileRetentionDuration": kept, "delta.logRetentionDuration": kept},
         raise_if_key_not_exists=False,
+        storage_options=options,
         post_commithook_properties=NO_HOOKS,
     )
 

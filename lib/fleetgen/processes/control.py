@@ -18,10 +18,10 @@ from fleetgen.config.loading import LoadedConfig
 from fleetgen.config.model import is_loopback
 from fleetgen.config.token import read_token
 from fleetgen.domain.records import SECOND
-from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother
-from fleetgen.processes.crashes import CrashRecord
+from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother, SystemLacks
 from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.supervision.client import Supervisor
+from fleetgen.supervision.crashes import CrashRecord
 from fleetgen.supervision.orphans import OrphanGuard, own_supervisor
 from fleetgen.supervision.programs import recorded_programs
 from fleetgen.telemetry.hosts import own_names
@@ -61,13 +61,12 @@ class ControlProcess:
         self.logs = LogFiles(loaded.layout.logs)
         self.server = _Server(self._server_config(), self.hub)
 
-    def waits_out(self, wait: int) -> bool:
-        """Wait so many microseconds after failures in a row; return whether no stop was asked for meanwhile."""
-        if wait:
-            self.log.warning(f"The control process failed before; it waits {wait // SECOND} s", kind="crash_loop")
+    def waits_out(self, crashes: CrashRecord) -> bool:
+        """Wait after failures in a row; return whether no stop was asked for meanwhile."""
+        crashes.tell(self.log, "control process")
         self._wake_up.on_signals()
         clock = SystemClock()
-        rest(clock, self._wake_up, clock.now() + wait, self._heartbeat.beat)
+        rest(clock, self._wake_up, clock.now() + crashes.wait, self._heartbeat.beat)
         return not self._wake_up.stopping
 
     def serve(self, worked: Callable[[], None]) -> None:
@@ -185,9 +184,9 @@ def main(loaded: LoadedConfig, address: str | None, port: int | None, fault: str
     crashes = CrashRecord(loaded.failures("control"))
     try:
         process = ControlProcess(loaded, log, address or config.address, port or config.port, fault)
-        if process.waits_out(crashes.wait):
+        if process.waits_out(crashes):
             process.serve(crashes.worked)
-    except (HeldByAnother, ConfigurationError) as failure:
+    except (HeldByAnother, ConfigurationError, SystemLacks) as failure:
         log.error(f"The control process cannot run: {failure}", kind="failed")
         raise
     except Exception as failure:

@@ -10,16 +10,16 @@ from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.model import Config
 from fleetgen.config.watching import ConfigWatch, Edit, keep_as_last_good
 from fleetgen.domain.records import SECOND, Stream, iso
-from fleetgen.errors import CannotCreate, ConfigurationError, FleetgenError, HeldByAnother, Interrupted
+from fleetgen.errors import CannotCreate, ConfigurationError, FleetgenError, HeldByAnother, Interrupted, SystemLacks
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import LeftOut, Published, StreamMaker
-from fleetgen.processes.crashes import CrashRecord
 from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.processes.reporting import Reporter
-from fleetgen.storage.files import is_disk_fault, remedy_of
+from fleetgen.storage.files import is_disk_fault, raise_lasting, remedy_of
 from fleetgen.storage.manifest import Manifest, Totals
+from fleetgen.supervision.crashes import CrashRecord
 from fleetgen.supervision.orphans import OrphanGuard
 from fleetgen.telemetry.logs import start_logging
 from fleetgen.telemetry.metrics import GeneratorMetrics, serve_metrics
@@ -161,9 +161,9 @@ class Generator:
         return manifest.head(Stream.COMPANIES).next_company
 
     def _slow_down(self) -> None:
-        """Wait, if the process has failed by itself again and again."""
+        """Tell how the process before this one ended, and wait if that happened again and again."""
+        self.crashes.tell(self.log, self.process)
         if wait := self.crashes.wait:
-            self.log.warning(f"The {self.process} failed before; it waits {wait // SECOND} s", kind="crash_loop")
             rest(self.clock, self.wake_up, self.clock.now() + wait, self._beat_if_possible)
 
     def ends_by(self, failure: Exception) -> None:
@@ -180,6 +180,8 @@ class Generator:
             self.heartbeat.beat()
 
     def _failed(self, fault: Exception) -> int:
+        """Tell of a fault and say when to try again; one that lasts is raised."""
+        raise_lasting(fault)
         self.metrics.error("batch")
         wait = self._backoff
         self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
@@ -213,7 +215,7 @@ def run_generator(
         generator.live(fault)
     except Interrupted:
         pass
-    except (HeldByAnother, ConfigurationError) as failure:
+    except (HeldByAnother, ConfigurationError, SystemLacks) as failure:
         generator.log.error(f"The {process} cannot run: {failure}", kind="failed")
         raise
     except Exception as failure:

@@ -11,18 +11,19 @@ from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.loop import WakeUp, rest, run
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.records import SECOND, Stream
-from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother, Interrupted
+from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother, Interrupted, SystemLacks
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import OWN_PIPELINE, WrongDataset
+from fleetgen.medallion.budget import carrying
 from fleetgen.medallion.engine import Carried, Engine
 from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.medallion.totals import line_totals
-from fleetgen.processes.crashes import CrashRecord
 from fleetgen.processes.heartbeat import Heartbeat
-from fleetgen.storage.files import FileLock
+from fleetgen.storage.files import FileLock, raise_lasting
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Latencies, Manifest
+from fleetgen.supervision.crashes import CrashRecord
 from fleetgen.supervision.orphans import OrphanGuard
 from fleetgen.telemetry.logs import start_logging
 from fleetgen.telemetry.metrics import serve_metrics
@@ -48,6 +49,7 @@ class Pipeline:
         self.crashes = CrashRecord(loaded.failures("pipeline"))
         self._guard = OrphanGuard()
         self._dataset = Dataset(loaded.layout)
+        self._budget = carrying(loaded.config.pipeline.memory)
         self._holder = FileLock(self.layout.tables_holder_lock)
         self._writer = FileLock(self.layout.tables_lock)
         self._engine: Engine | None = None
@@ -153,7 +155,7 @@ class Pipeline:
         if self._engine is None or manifest.dataset_id != self._dataset_id:
             self._drop_engine()
             self._held_up, self._damage = {}, None
-            self._engine = Engine(self.layout, manifest.dataset_id, self.heartbeat.beat)
+            self._engine = Engine(self.layout, manifest.dataset_id, self.heartbeat.beat, budget=self._budget)
             self._dataset_id = manifest.dataset_id
             self._count_lines()
             self._acknowledge(manifest, {stream: self._engine.next_batch(stream) - 1 for stream in Stream})
@@ -247,12 +249,13 @@ class Pipeline:
         lifecycle.leave(self._dataset, OWN_PIPELINE)
 
     def _slow_down(self) -> None:
+        self.crashes.tell(self.log, "pipeline")
         if wait := self.crashes.wait:
-            self.log.warning(f"The pipeline failed before; it waits {wait // SECOND} s", kind="crash_loop")
             rest(self.clock, self.wake_up, self.clock.now() + wait, self.heartbeat.beat)
 
     def _failed(self, fault: Exception) -> int:
-        """Tell of a fault; the tables are opened anew afterwards, for nobody knows how far a commit came."""
+        """Tell of a fault, or raise one that lasts; the tables are opened anew, for nobody knows how far a commit came."""
+        raise_lasting(fault)
         self.metrics.failed()
         wait = self._backoff
         self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
@@ -285,7 +288,7 @@ def main(loaded: LoadedConfig, address: str | None, port: int | None, fault: str
     try:
         server = serve_metrics(pipeline.metrics.registry, address or config.address, port or config.pipeline_port)
         pipeline.live()
-    except (HeldByAnother, ConfigurationError) as failure:
+    except (HeldByAnother, ConfigurationError, SystemLacks) as failure:
         pipeline.log.error(f"The pipeline cannot run: {failure}", kind="failed")
         raise
     except Exception as failure:

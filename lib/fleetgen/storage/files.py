@@ -27,9 +27,11 @@ _REMEDIES = (
     ),
     ({errno.EXDEV}, "Two file systems lie there: put the whole data directory on one."),
     ({errno.EMFILE, errno.ENFILE}, "Too few files may be open: raise the limit, see `ulimit -n`."),
+    ({errno.ENOLCK}, "The disk gives no locks at present: look at its server's lock service."),
     ({errno.EIO, errno.ESTALE}, "The disk does not answer as it should: look at the system's log."),
 )
-_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+LASTING = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV})
+"""Faults that no waiting mends: the disk, or the system, cannot do it."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -136,6 +138,18 @@ def write_file(path: Path, content: bytes, durable: bool = True) -> None:
             os.fsync(file.fileno())
 
 
+def raise_lasting(fault: Exception) -> None:
+    """Raise SystemLacks for a fault that trying again does not mend; return otherwise."""
+    if isinstance(fault, SystemLacks):
+        raise fault
+    if isinstance(fault, OSError) and fault.errno in LASTING:
+        place = fault.filename2 or fault.filename
+        raise SystemLacks(
+            f"The disk cannot do what is needed{f' at {place}' if place else ''} ({fault.strerror}): put paths.data on a "
+            "local disk, whole."
+        ) from fault
+
+
 def is_disk_fault(fault: BaseException) -> bool:
     """Whether waiting for room or access may cure the fault."""
     return isinstance(fault, CannotCreate) or (isinstance(fault, OSError) and fault.errno in _NO_ROOM | _NO_ACCESS)
@@ -215,7 +229,7 @@ class FileLock:
         except BlockingIOError:
             return False
         except OSError as fault:
-            if fault.errno in _NO_LOCKS:
+            if fault.errno in LASTING:
                 raise SystemLacks(f"{self.path.parent} cannot lock files: put paths.data on a local disk.") from fault
             raise
         return True

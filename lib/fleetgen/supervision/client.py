@@ -71,6 +71,10 @@ class Supervisor:
         """Return how often each process was started since supervisord's own start."""
         return dict(self._call("fleetgen.starts"))
 
+    def deaths(self) -> dict[str, Any]:
+        """Return of each process that has died its ``causes`` with their counts, ``recent`` ones, and how the ``last``."""
+        return dict(self._call("fleetgen.deaths"))
+
     def empty_logs(self) -> None:
         """Empty the log file of every process; the processes go on writing."""
         self._call("supervisor.clearAllProcessLogs")

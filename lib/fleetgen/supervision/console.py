@@ -30,7 +30,8 @@ class Console:
         for line in lines:
             self._print(_readable(line, self._colour))
 
-    def exited(self, event: Any) -> None:
+    def exited(self, event: Any, how: str) -> None:
+        """Print that a process has ended by itself; ``how`` it did if that was not expected."""
         name = event.process.config.name
         status = event.process.exitstatus
         self._unfinished.pop(name, None)
@@ -42,7 +43,7 @@ class Console:
             )
             self._tell(told, "error")
         else:
-            self._tell(f"{name} died (process {event.process.pid}); it is started again", "warning")
+            self._tell(f"{name} died (process {event.process.pid}): {how}; it is started again", "warning")
 
     def stopped(self, event: Any) -> None:
         self._unfinished.pop(event.process.config.name, None)

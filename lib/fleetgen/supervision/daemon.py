@@ -1,6 +1,7 @@
 """Owns starting supervisord as fleetgen wants it: it runs supervisor's own main, with a few of its methods replaced.
 
-A hang-up ends the set instead of restarting it, a refusal is one sentence, and a lost piece of log is counted.
+A hang-up ends the set instead of restarting it, a refusal is one sentence, a lost piece of log is counted, and how a
+process ended is kept.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import Any
 from supervisor import loggers, options, supervisord
 
 from fleetgen.errors import FleetgenError, SystemLacks
+from fleetgen.supervision.deaths import STATUSES
 from fleetgen.supervision.losses import LOSSES
 from fleetgen.supervision.orphans import SUPERVISOR_MARK
 
@@ -34,6 +36,12 @@ class _Options(options.ServerOptions):  # type: ignore[misc]
         if number != signal.SIGHUP:
             return number
         return None if self.ignores_hangup else signal.SIGTERM
+
+    def waitpid(self) -> tuple[int | None, int | None]:
+        pid, status = super().waitpid()
+        if pid:
+            STATUSES[pid] = status
+        return pid, status
 
     def close_logger(self) -> None:
         with suppress(OSError):

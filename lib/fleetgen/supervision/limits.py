@@ -2,10 +2,10 @@
 
 import os
 import resource
-import tempfile
 from pathlib import Path
 
 from fleetgen.errors import SystemLacks
+from fleetgen.machine import temporary_folder
 
 LEAST_DESCRIPTORS = 128
 """A full set has at most 26 descriptors open in supervisord and 20 in a process, and people's requests come on top."""
@@ -31,7 +31,5 @@ def check_limits() -> None:
 
 def ensure_temporary_folder(run: Path) -> None:
     """Let temporary files go to the run folder where the system has no usable place for them."""
-    try:
-        tempfile.gettempdir()
-    except FileNotFoundError:
+    if temporary_folder(run) == run:
         os.environ["TMPDIR"] = str(run)

@@ -96,7 +96,7 @@ def recorded_programs(loaded: LoadedConfig) -> list[Program]:
 def render(loaded: LoadedConfig, port_offset: int = 0, token_mark: str = "") -> str:
     """Return supervisord's configuration file; raise ConfigurationError for paths that it cannot express.
 
-    ``token_mark`` changes with the token, so that supervisord sees that control is to be started again.
+    ``token_mark`` changes with the token. A process whose mark changes is started again when supervisord reads the file.
     """
     _check(loaded)
     lines = ["; Written by `fleetgen up` at each start: edit generator.toml instead.", _belongs_to(loaded.file)]
@@ -134,7 +134,8 @@ def _sections(loaded: LoadedConfig, port_offset: int, token_mark: str) -> Iterat
     )
     yield "supervisorctl", {"serverurl": f"unix://{loaded.socket}"}
     for program in programs(loaded, port_offset):
-        marked = {"environment": f'FLEETGEN_TOKEN_MARK="{token_mark}"'} if program.name == "control" else {}
+        marks = {"control": token_mark, "pipeline": str(loaded.config.pipeline.memory or "")}
+        marked = {"environment": f'FLEETGEN_MARK="{marks[program.name]}"'} if program.name in marks else {}
         yield f"program:{program.name}", _program(loaded, program) | marked
 
 

@@ -7,6 +7,7 @@ a machine, or a whole set, that was asleep is not taken for hung when it wakes.
 import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ SILENT_TICKS = 6
 class Watchdog:
     """Looks at every running process once a tick."""
 
-    def __init__(self, supervisord: Any, run: Path, notify_socket: str | None, told: Any) -> None:
+    def __init__(self, supervisord: Any, run: Path, notify_socket: str | None, hung: Callable[[Any], None]) -> None:
         self._supervisord = supervisord
         self._run = run
         self._notify_socket = notify_socket
-        self._told = told
+        self._hung = hung
         self._last: dict[str, tuple[int, str, int]] = {}
         self._ready = False
 
@@ -33,7 +34,7 @@ class Watchdog:
         running = [process for process in self._processes() if process.get_state() == ProcessStates.RUNNING]
         silent = [process for process in running if self._silent_ticks(process) >= SILENT_TICKS]
         for process in silent:
-            self._told(f"{process.config.name} is hung (process {process.pid}); it is killed and started again")
+            self._hung(process)
             os.kill(process.pid, signal.SIGKILL)
         if not self._ready and running and all(self._has_beaten(process) for process in running):
             self._ready = True

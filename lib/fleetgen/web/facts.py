@@ -24,6 +24,7 @@ class Reason(Answer):
         "process_down",
         "process_hung",
         "crash_loop",
+        "process_deaths",
         "supervisor_unreachable",
         "stream_late",
         "pipeline_behind",

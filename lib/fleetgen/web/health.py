@@ -10,6 +10,7 @@ from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream, iso
 from fleetgen.generation.lifecycle import OWN_PIPELINE, stall
 from fleetgen.storage.manifest import Head, Manifest, Reinitialisation, empty_manifest
 from fleetgen.supervision.client import ProcessState
+from fleetgen.supervision.deaths import MANY_DEATHS, RECENT_SECONDS
 from fleetgen.web import facts
 from fleetgen.web.following import Follower
 from fleetgen.web.supervised import Supervised
@@ -107,6 +108,10 @@ def _process_reasons(supervised: Supervised) -> Iterator[facts.Reason]:
     for name, count in supervised.looping.items():
         detail = f"{name} has failed {count} times in a row; its log says why."
         yield facts.Reason(code="crash_loop", detail=detail)
+    for name, known in supervised.deaths.items():
+        if known["recent"] >= MANY_DEATHS:
+            detail = f"{name} died {known['recent']} times within {RECENT_SECONDS // 60} minutes, the last time {known['last']}."
+            yield facts.Reason(code="process_deaths", detail=detail)
 
 
 def _time_reasons(follower: Follower, manifest: Manifest, now: int) -> Iterator[facts.Reason]:

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from fleetgen import __version__
 from fleetgen.domain.records import SECOND, Stream
+from fleetgen.supervision.deaths import CAUSES
 from fleetgen.web.following import Follower
 from fleetgen.web.health import free_bytes
 from fleetgen.web.supervised import Supervised
@@ -54,8 +55,18 @@ class _Seen(Collector):
         for each in supervised.processes:
             up.add_metric([each.name], each.state == "RUNNING" and each.name not in supervised.hung)
             restarts.add_metric([each.name], supervised.restarts.get(each.name, 0))
+        deaths = CounterMetricFamily(
+            "fleetgen_process_deaths",
+            "Ends of a process that nobody asked for, by their likely cause.",
+            labels=["process", "cause"],
+        )
+        for each in supervised.processes:
+            causes = supervised.deaths.get(each.name, {}).get("causes", {})
+            for cause in CAUSES:
+                deaths.add_metric([each.name, cause], causes.get(cause, 0))
         yield up
         yield restarts
+        yield deaths
 
     def _consumers(self) -> Iterator[Metric]:
         backlog = GaugeMetricFamily(

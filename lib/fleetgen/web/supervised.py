@@ -7,11 +7,12 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import FleetgenError
-from fleetgen.storage.reading import read_json
 from fleetgen.supervision.client import ProcessState, Supervisor
+from fleetgen.supervision.crashes import CrashRecord
 
 LOOK_SECONDS = 0.5
 HUNG_SECONDS = 10.0
@@ -31,6 +32,8 @@ class Supervised:
     """Processes that run but have not counted in their heartbeats for too long."""
     looping: dict[str, int] = field(default_factory=dict)
     """Failures in a row of the processes that fail again and again."""
+    deaths: dict[str, Any] = field(default_factory=dict)
+    """What supervisord knows of the processes that have died: `Supervisor.deaths`."""
     fault: str | None = None
     """Why supervisord could not be asked."""
 
@@ -69,6 +72,7 @@ class SupervisedWatch:
         try:
             starts = self._supervisor.starts()  # first: a restart that is counted is then seen in the pids too
             processes = tuple(self._supervisor.processes())
+            deaths = self._supervisor.deaths()
         except FleetgenError as fault:
             return Supervised(fault=str(fault))
         running = [each.name for each in processes if each.state == "RUNNING"]
@@ -77,8 +81,11 @@ class SupervisedWatch:
             restarts={each.name: max(0, starts.get(each.name, 0) - 1) for each in processes},
             hung=tuple(name for name in running if self._is_hung(name)),
             looping={
-                name: count for each in processes if (count := self._failures(name := each.name)) >= LOOPING_FAILURES
+                each.name: count
+                for each in processes
+                if (count := CrashRecord(self._loaded.failures(each.name)).in_a_row) >= LOOPING_FAILURES
             },
+            deaths=deaths,
         )
 
     def _is_hung(self, name: str) -> bool:
@@ -91,8 +98,3 @@ class SupervisedWatch:
             since = now
         self._beats[name] = (beat, since)
         return now - since > HUNG_SECONDS
-
-    def _failures(self, name: str) -> int:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            return int(read_json(self._loaded.failures(name))["failures"])
-        return 0

@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 
 from fleetgen.storage.files import cannot_create, is_disk_fault, move_or_remove, remedy_of, remove_tree
+from support.disks import lacking, mounted
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems, which only root may")
-
-
-def mounted(*arguments: str | Path) -> None:
-    subprocess.run(["mount", *map(str, arguments)], check=True)
 
 
 @pytest.fixture
@@ -69,32 +66,7 @@ def test_a_file_and_a_link_to_a_folder_are_removed_and_what_a_link_leads_to_stay
     assert (tmp_path / "kept" / "file").read_text() == "kept"
 
 
-LACKING = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <sys/stat.h>
-int fsync(int descriptor) {
-    struct stat status;
-    if (fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) { errno = EINVAL; return -1; }
-    return ((int (*)(int)) dlsym(RTLD_NEXT, "fsync"))(descriptor);
-}
-"""
-
-
-@pytest.fixture
-def lacking(tmp_path: Path) -> Path:
-    """A library that lets fsync of a folder fail, as old network disks do."""
-    source, library = tmp_path / "lacking.c", tmp_path / "lacking.so"
-    source.write_text(LACKING)
-    try:
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, capture_output=True)
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        pytest.skip("needs a C compiler, to let a system call fail")
-    return library
-
-
-def test_a_disk_that_syncs_no_folders_is_done_with(tmp_path: Path, lacking: Path) -> None:
+def test_a_disk_that_syncs_no_folders_is_done_with(tmp_path: Path) -> None:
     program = textwrap.dedent(f"""
         import os, errno
         from pathlib import Path
@@ -109,7 +81,7 @@ def test_a_disk_that_syncs_no_folders_is_done_with(tmp_path: Path, lacking: Path
         else:
             raise AssertionError("the fault was not injected")
     """)
-    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"LD_PRELOAD": str(lacking)})
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | lacking("fsync of folders", tmp_path))
     assert (tmp_path / "data" / "manifest").read_bytes() == b"whole"
 
 

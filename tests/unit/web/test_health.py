@@ -71,6 +71,11 @@ def test_a_reason_outweighs_a_pause(follower: Follower) -> None:
         (Supervised(processes=(process("driver", "EXITED"),)), "process_down", "driver is EXITED"),
         (Supervised(processes=(process("driver"),), hung=("driver",)), "process_hung", "heartbeat"),
         (Supervised(processes=(process("driver"),), looping={"driver": 3}), "crash_loop", "3 times"),
+        (
+            Supervised(deaths={"driver": {"recent": 3, "last": "killed by signal 9 (SIGKILL), for memory is short"}}),
+            "process_deaths",
+            "driver died 3 times within 5 minutes, the last time killed by signal 9",
+        ),
         (Supervised(fault="supervisord does not answer."), "supervisor_unreachable", "does not answer"),
     ],
 )

@@ -1,0 +1,60 @@
+"""Waiting for something with a limit that means the same on a fast machine and on a slow or busy one.
+
+A limit is what a user may expect of a machine with nothing else to do. While others take its processors, as the tests
+beside each other do, the clock of a limit stands still; on a slow machine it goes slower. Requirements of time are
+measured by the tests that are marked ``quiet``, which run by themselves.
+"""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_MOST_STRETCHED = 10
+_PRESSURE = Path("/proc/pressure/cpu")
+_USUAL_SECONDS = 0.012
+"""What the work of `_slowness` takes on a machine of these years."""
+
+
+def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
+    """Return what becomes true within so many seconds; fail otherwise."""
+    watch = _FairWatch()
+    while watch.seconds() < seconds:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{why} did not happen within {seconds} s")
+
+
+class _FairWatch:
+    """Counts the seconds in which nobody had to wait for a processor, as a usual machine would have taken them."""
+
+    def __init__(self) -> None:
+        self._began, self._waited = time.monotonic(), _waited_seconds()
+
+    def seconds(self) -> float:
+        elapsed = time.monotonic() - self._began
+        fair = (elapsed - (_waited_seconds() - self._waited)) / _slowness()
+        return max(fair, elapsed / _MOST_STRETCHED)
+
+
+def _waited_seconds() -> float:
+    """Return for how long in all some process has waited for a processor; 0 where the system does not tell."""
+    try:
+        return int(_PRESSURE.read_text().split("\n", 1)[0].rpartition("total=")[2]) / 1e6
+    except (OSError, ValueError):
+        return 0.0
+
+
+@cache
+def _slowness() -> float:
+    """Return how much slower than usual this machine is; at least 1."""
+    taken = []
+    for _ in range(5):
+        began = time.process_time()
+        sum(number for number in range(300_000))
+        taken.append(time.process_time() - began)
+    return max(1.0, min(taken) / _USUAL_SECONDS)
