@@ -321,8 +321,8 @@ def steady_pace(folder: Path) -> None:
 def late_stream(folder: Path) -> None:
     with healthy_set() as running:
         due = running.manifest()["heads"]["events"]["stands_at"] + SECOND
-        assert reasons_at(running, due + 25 * SECOND) == set()
-        assert reasons_at(running, due + 40 * SECOND) == {"stream_late"}
+        assert reasons_at(running, due + 12 * SECOND) == set()
+        assert reasons_at(running, due + 20 * SECOND) == {"stream_late"}
         running.call("pause")
         assert reasons_at(running, due + 40 * SECOND) == set()
 

@@ -95,19 +95,36 @@ def test_too_few_files_are_refused_before_the_banner() -> None:
         assert "Traceback" not in refused.stderr
 
 
-def test_a_folder_with_formats_quotes_and_marks_in_its_name_works() -> None:
-    with RunningSet() as running:
-        outer = running.folder
-        odd = outer / "a%d %(x)s ü $'<b>"
-        subprocess.run([*FLEETGEN, "init", str(odd)], check=True, capture_output=True)
-        shutil.copy(running.config, odd / "etc" / "generator.toml")
-        running.config = odd / "etc" / "generator.toml"
-        running.start()
-        assert (odd / "data" / "manifests" / "logs" / "driver.jsonl").stat().st_size
-        assert (odd / "run" / "driver.stderr.log").exists()
-        call = [*FLEETGEN, "ctl", "--config", str(running.config), "status"]
-        assert subprocess.run(call, capture_output=True, text=True, timeout=20).stdout.count("RUNNING") == 2
-        assert "has stopped" in running.call("down").stdout
+_READ_ONLY = """
+set -e
+mount --make-rprivate /
+mount --bind "$1" "$1"
+for mounted in $(cut -d' ' -f2 /proc/mounts | grep -v -e '^/proc' -e '^/sys' -e '^/dev/pts' -e "^$1"); do
+    mount -o remount,bind,ro "$mounted" || true
+done
+shift
+cd /
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems, which only root may")
+def test_a_set_runs_where_all_but_its_own_folder_is_read_only() -> None:
+    with RunningSet(pipeline=True, driver_interval='"PT1S"', company_interval='"PT1S"') as running:
+        command = ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh", str(running.folder)]
+        with (running.folder / "output").open("ab") as output:
+            running.process = subprocess.Popen(
+                [*command, *FLEETGEN, "up", "--config", str(running.config)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_for(lambda: "Pipeline carried" in running.output, 30, "Batches in gold")
+        environment = Path(f"/proc/{running.process.pid}/environ").read_bytes().split(b"\0")
+        assert f"TMPDIR={running.folder / 'run'}".encode() in environment
+        assert "Traceback" not in running.output
+        assert "Read-only" not in running.output
+        assert running.stop() == 0
 
 
 def test_the_commands_in_a_copied_folder_leave_the_originals_set_alone() -> None:

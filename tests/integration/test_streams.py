@@ -1,5 +1,6 @@
 """Both streams through the real storage and manifest, under a clock that the tests move."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,30 @@ def test_drivers_wait_ten_seconds_of_an_outage_for_the_companies_and_no_longer(t
     waits = [(outcome.started_at - outcome.scheduled_at) / SECOND for outcome in made]
     assert max(waits) == pytest.approx(10, abs=0.2)
     assert waits[-1] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "detail"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "disk", "[Errno 28] No space left on device"),
+        (OSError(errno.EMFILE, "Too many open files"), "fault", "[Errno 24] Too many open files"),
+        (ValueError(), "fault", "ValueError"),
+    ],
+)
+def test_a_gap_says_what_kept_a_running_process_from_making_batches(
+    tmp_path: Path, fault: Exception, reason: str, detail: str
+) -> None:
+    with simulated(tmp_path) as simulation:
+        simulation.run_for(30)
+        simulation.makers[Stream.EVENTS].held_up_by(fault)
+        simulation.clock.moment += 1000 * SECOND  # of failing again and again
+        gaps = {each.entry.reason: each.entry.detail for each in simulation.run_for(0) if isinstance(each, LeftOut)}
+        assert gaps == {"downtime": None, reason: detail}
+        assert simulation.dataset.manifest().head(Stream.EVENTS).totals.missed == {reason: 90}
+        # what is over is no reason any more
+        simulation.clock.moment += 1000 * SECOND
+        assert {each.entry.reason for each in simulation.run_for(0) if isinstance(each, LeftOut)} == {"downtime"}
+        assert differences(simulation) == []
 
 
 def test_companies_in_reach_are_those_whose_interval_ended_before_the_batch_began(tmp_path: Path) -> None:

@@ -53,8 +53,11 @@ def _is_free(port: int) -> bool:
 class RunningSet:
     """`fleetgen up` and what can be seen of it. The folder's path is short, for the sake of the socket's."""
 
-    def __init__(self, control: bool | str = False, pipeline: bool | str = False, **settings: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
+    def __init__(
+        self, control: bool | str = False, pipeline: bool | str = False, named: str = "", **settings: str
+    ) -> None:
+        self._place = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
+        self.folder = self._place / named
         self.config = self.folder / "etc" / "generator.toml"
         subprocess.run([*FLEETGEN, "init", str(self.folder)], check=True, capture_output=True)
         *ports, self.control_port, self.pipeline_port = free_ports(4)
@@ -172,7 +175,7 @@ class RunningSet:
         for pid in self.descendants():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._place, ignore_errors=True)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import click
 import tomli_w
 
 from fleetgen.cli.output import with_config
+from fleetgen.cli.welcome import quoted
 from fleetgen.config.editing import set_mode, write_config
 from fleetgen.config.loading import load, parse
 from fleetgen.config.presets import CONFIG_FILE, SCHEMA_FILE, json_schema, preset_names, preset_text, shipped
@@ -113,4 +114,4 @@ def init(directory: Path, preset: str) -> None:
     except OSError as fault:
         raise cannot_create(etc, fault) from fault
     write_config(target, text)
-    click.echo(f"{target} is ready. Start the set with:\n\n  fleetgen up --config {target}\n")
+    click.echo(f"{target} is ready. Start the set with:\n\n  fleetgen up --config {quoted(target)}\n")

@@ -70,14 +70,14 @@ def _first_lines(file: Path, count: int | None) -> list[str]:
 def _print_facts(facts: dict[str, Any]) -> None:
     console = Console(highlight=False)
     meta = facts["meta"]
-    console.print(f"[bold]{meta['stream']} {meta['batch_id']}[/bold]")
+    console.print(f"{meta['stream']} {meta['batch_id']}", style="bold", markup=False)
     for key in _SHOWN:
-        console.print(f"  {key:<16} {meta[key]}", soft_wrap=True)
+        console.print(f"  {key:<16} {meta[key]}", soft_wrap=True, markup=False)
     console.print(
         f"  {'records':<16} {meta['record_count']} ({meta['valid_count']} valid, {meta['corrupted_count']} corrupted)"
     )
     for kind, count in meta["issue_counts"].items():
-        console.print(f"    {kind:<22} {count}")
+        console.print(f"    {kind:<22} {count}", markup=False)
     for line in facts["lines"]:
         console.print(Text(line), soft_wrap=True)
     if facts["issues"]:
@@ -92,5 +92,5 @@ def _print_issues(console: Console, issues: list[dict[str, Any]]) -> None:
         table.add_column(name, overflow="fold")  # shown in full, whatever the width
     for issue in issues:
         original, injected = (Text(json.dumps(issue[key])) for key in ("original", "injected"))
-        table.add_row(str(issue["line"]), issue["issue_type"], issue["field"] or "-", original, injected)
+        table.add_row(str(issue["line"]), Text(issue["issue_type"]), Text(issue["field"] or "-"), original, injected)
     console.print(table)

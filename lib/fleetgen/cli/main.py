@@ -7,6 +7,7 @@ import click
 
 from fleetgen import __version__
 from fleetgen.cli.output import guarded
+from fleetgen.cli.surroundings import settle
 
 # A generator multiplies no matrices and uses no pydantic plugin: idle threads and the search for plugins cost memory.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -60,4 +61,5 @@ def fleetgen() -> None:
 @guarded
 def main() -> None:
     """Run the command line."""
+    settle()
     fleetgen(prog_name="fleetgen")

@@ -150,9 +150,7 @@ def ctl(config_file: Path, arguments: tuple[str, ...]) -> None:
 
 
 def _become_supervisord(conf: Path) -> None:
-    """Replace this process; what people set for a Python of their own would make supervisord chatty or hang."""
-    for name in ("PYTHONWARNINGS", "PYTHONINSPECT"):
-        os.environ.pop(name, None)
+    """Replace this process."""
     os.environ["PYTHONUTF8"] = "1"
     os.execv(sys.executable, [sys.executable, "-m", "fleetgen.supervision.daemon", "--configuration", str(conf)])
 

@@ -1,5 +1,6 @@
 """Owns what `fleetgen up` shows first: where everything is, and what to try next."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ def welcome(loaded: LoadedConfig, port_offset: int) -> str:
         f"{click.style('fleetgen', bold=True)} starts in {click.style(mode, bold=True)} mode.  Ctrl-C stops it.",
         "",
     ]
-    lines.append(f"  data      {_short(loaded.layout.data)}")
+    lines.append(f"  data      {short(loaded.layout.data)}")
     known = programs(loaded, port_offset)
     lines += [f"  API       {program.url}/api/health" for program in known if program.name == "control"]
     titles = ["metrics", *[""] * (len(known) - 1)]
@@ -32,10 +33,10 @@ def _things_to_try(loaded: LoadedConfig) -> list[tuple[str, str]]:
     """Return commands, as they are called from where the set was started, and what they do."""
     other = "production" if loaded.config.mode == "emulated" else "emulated"
     own = loaded.file == Path.cwd() / DEFAULT_CONFIG and Path("bin/fleetgen").exists()
-    fleetgen, named = ("bin/fleetgen", "") if own else ("fleetgen", f" --config {_short(loaded.file)}")
+    fleetgen, named = ("bin/fleetgen", "") if own else ("fleetgen", f" --config {quoted(loaded.file)}")
     ctl = "bin/supervisorctl" if own else f"fleetgen ctl{named}"
     tries = [
-        (f"tail -F {_short(loaded.layout.logs)}/*.jsonl | jq .", "every batch as JSON"),
+        (f"tail -F {quoted(loaded.layout.logs)}/*.jsonl | jq .", "every batch as JSON"),
         (f"{ctl} stop driver", "stop one process; then: start driver"),
         (f"{fleetgen} mode {other}{named}", "the other mode, within a second"),
     ]
@@ -44,7 +45,13 @@ def _things_to_try(loaded: LoadedConfig) -> list[tuple[str, str]]:
     return tries
 
 
-def _short(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """Return a path as it is written in a command for a shell."""
+    shown = short(path)
+    return shlex.quote(f"./{shown}" if shown.startswith("-") else shown)
+
+
+def short(path: Path) -> str:
     """Return a path relative to the working directory where that is shorter."""
     try:
         return str(path.relative_to(Path.cwd()))

@@ -1,5 +1,6 @@
 """Owns reading the token that changes over HTTP must bear. It is never logged; comparing it is left to `web`."""
 
+import shlex
 from pathlib import Path
 
 from fleetgen.config.loading import LoadedConfig
@@ -32,7 +33,7 @@ def read_token(loaded: LoadedConfig) -> str | None:
     if not control.enabled or control.token_file is None:
         return None
     file = folder(loaded.file, control.token_file)
-    remedy = _REMEDY.format(file=file)
+    remedy = _REMEDY.format(file=shlex.quote(str(file)))
     try:
         token = file.read_text(encoding="ascii").strip()
     except OSError as fault:

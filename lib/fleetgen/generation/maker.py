@@ -19,8 +19,8 @@ from fleetgen.generation.cleaning import empty_trash, finish_cleaning
 from fleetgen.generation.dataset import Dataset, ReadConfig
 from fleetgen.generation.staging import Staged, finish, stage
 from fleetgen.storage import bronze
-from fleetgen.storage.files import FileLock
-from fleetgen.storage.ledger import BatchEntry, GapEntry
+from fleetgen.storage.files import FileLock, is_disk_fault
+from fleetgen.storage.ledger import BatchEntry, GapEntry, GapReason
 from fleetgen.storage.manifest import Head, Manifest, Transaction
 from fleetgen.storage.probing import require_disk
 
@@ -83,6 +83,7 @@ class StreamMaker:
         self._writer = FileLock(dataset.layout.writer_lock(stream))
         self._settled = False
         self._waiting_since: int | None = None
+        self._trouble: Exception | None = None
 
     @property
     def lock_wait_seconds(self) -> float:
@@ -153,6 +154,10 @@ class StreamMaker:
                 return self._leave_out(decision) if isinstance(decision, Skip) else self._make(decision)
             bronze.discard_staged(self.dataset.layout, self.stream)
         return None
+
+    def held_up_by(self, fault: Exception) -> None:
+        """Note what keeps batches from being made; a gap that comes of it says so."""
+        self._trouble = fault
 
     def next_due(self) -> int | None:
         """Return the instant at which the next batch is due, as far as it is known."""
@@ -236,6 +241,7 @@ class StreamMaker:
             bronze.publish_batch(self.dataset.layout, staged.folder, self.stream, entry.batch_id)
             watch.lap("publish")
             head = self._record(transaction, entry, finished_at, late)
+        self._trouble = None
         self._write_derived(entry, head, finished_at)
         watch.lap("record")
         target = inputs.segment.settings.companies_per_batch if self.stream is Stream.COMPANIES else None
@@ -262,15 +268,23 @@ class StreamMaker:
                 raise DatasetChanged
             self.dataset.keep_ledger(manifest, self.stream)
             self._settled = False
+            reason, detail = self._why(decision)
             entry = GapEntry(
                 start=iso(decision.span.start),
                 end=iso(decision.span.end),
                 segment=manifest.segments[-1].number,
                 company_count=manifest.head(Stream.COMPANIES).next_company,
-                reason=decision.reason,
+                reason=reason,
                 intervals=decision.intervals,
+                detail=detail,
             )
             return LeftOut(entry, self._record(transaction, entry, None, late=False))
+
+    def _why(self, decision: Skip) -> tuple[GapReason, str | None]:
+        """Return the reason of a gap, and what kept this process from making the batches if something did."""
+        if self._trouble is None or decision.reason != "downtime":
+            return decision.reason, None
+        return "disk" if is_disk_fault(self._trouble) else "fault", str(self._trouble) or type(self._trouble).__name__
 
     def _record(
         self, transaction: Transaction, entry: BatchEntry | GapEntry, published_at: int | None, late: bool

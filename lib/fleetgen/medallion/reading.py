@@ -7,6 +7,7 @@ the pipeline writes on. Nothing here writes.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -106,7 +107,7 @@ def _view(form: TableForm, delta: DeltaTable, connection: duckdb.DuckDBPyConnect
         days = (
             "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
         )
-        return f"SELECT {columns} FROM read_parquet([{', '.join(map(_quoted, paths))}], {days})"
+        return f"SELECT {columns} FROM read_parquet([{', '.join(map(_quoted, map(escape, paths)))}], {days})"
     connection.register(f"no_{form.name}", form.schema.empty_table())
     return f"FROM no_{form.name}"
 
@@ -121,7 +122,7 @@ def _add_bronze(connection: duckdb.DuckDBPyConnection, layout: Layout, stream: S
     connection.execute(f"CREATE TABLE bronze.{stream}_parts (file VARCHAR, lines_before BIGINT)")
     if parts := [part for file in files if file.name.endswith("-00000.jsonl") for part in _parts(file.parent)]:
         connection.executemany(f"INSERT INTO bronze.{stream}_parts VALUES (?, ?)", parts)
-    pattern = _quoted(str(layout.stream(stream) / "*" / f"{stream}*.jsonl"))
+    pattern = _quoted(str(Path(escape(str(layout.stream(stream)))) / "*" / f"{stream}*.jsonl"))
     connection.execute(
         f"""CREATE VIEW bronze.{stream} AS
         WITH files AS (

@@ -182,6 +182,7 @@ class Generator:
     def _failed(self, fault: Exception) -> int:
         """Tell of a fault and say when to try again; one that lasts is raised."""
         raise_lasting(fault)
+        self.maker.held_up_by(fault)
         self.metrics.error("batch")
         wait = self._backoff
         self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)

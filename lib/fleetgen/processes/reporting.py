@@ -50,8 +50,9 @@ class Reporter:
         self._metrics.left_out(gap)
         entry = gap.entry
         intervals = "1 interval" if entry.intervals == 1 else f"{entry.intervals} intervals"
+        why = f"{entry.reason}: {entry.detail}" if entry.detail else entry.reason
         self._log.warning(
-            f"{self._process.capitalize()} gap: {intervals} left out ({entry.reason})",
+            f"{self._process.capitalize()} gap: {intervals} left out ({why})",
             kind="gap",
             stream=self._stream.value,
             reason=entry.reason,

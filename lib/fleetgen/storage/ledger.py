@@ -15,7 +15,8 @@ from fleetgen.domain.records import Interval, instant
 from fleetgen.errors import ManifestError
 from fleetgen.storage.files import make_folder, sync_folder
 
-GapReason = Literal["paused", "backpressure", "downtime", "disk"]
+GapReason = Literal["paused", "backpressure", "downtime", "disk", "fault"]
+"""A pause; a backlog; nobody ran; the disk kept a running process from making batches, or something else did."""
 
 _TAIL_BYTES = 8192
 
@@ -56,6 +57,8 @@ class GapEntry(_Entry):
     kind: Literal["gap"] = "gap"
     reason: GapReason
     intervals: int
+    detail: str | None = None
+    """What kept a running process from making them; absent for other reasons."""
 
 
 Entry = Annotated[BatchEntry | GapEntry, Field(discriminator="kind")]
@@ -73,7 +76,7 @@ class Ledger:
         make_folder(self.path.parent)
         new = not self.path.exists()
         with self.path.open("ab") as file:
-            file.write(entry.model_dump_json().encode() + b"\n")
+            file.write(entry.model_dump_json(exclude_none=True).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         if new:

@@ -20,8 +20,11 @@ from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
 from fleetgen.storage.reading import parse_json
 
-MANIFEST_VERSION = 4
-"""Version 2 added `rebuilt_at`, 3 the totals of issues, 4 consumers and re-initialisations; all are empty in older ones."""
+MANIFEST_VERSION = 5
+"""Version 2 added `rebuilt_at`, 3 the totals of issues, 4 consumers and re-initialisations, 5 the gaps' reason `fault`.
+
+All are empty in older ones.
+"""
 
 MOST_CONSUMERS = 32
 

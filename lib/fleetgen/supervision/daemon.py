@@ -10,11 +10,11 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from supervisor import loggers, options, supervisord
+from supervisor import options, supervisord
 
 from fleetgen.errors import FleetgenError, SystemLacks
 from fleetgen.supervision.deaths import STATUSES
-from fleetgen.supervision.losses import LOSSES
+from fleetgen.supervision.losses import survive_losses
 from fleetgen.supervision.orphans import SUPERVISOR_MARK
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     _open_standard_descriptors()
     os.environ[SUPERVISOR_MARK] = str(os.getpid())
     _Options.ignores_hangup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    loggers.Handler.handleError = lambda handler: LOSSES.note(handler)
+    survive_losses()
     supervisord.ServerOptions, supervisord.Supervisor = _Options, _Supervisor
     try:
         supervisord.main()

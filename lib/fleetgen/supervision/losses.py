@@ -2,7 +2,11 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+from supervisor import loggers
 
 
 class Losses:
@@ -29,3 +33,22 @@ class Losses:
 
 LOSSES = Losses()
 """Those of this supervisord: its log handlers are made all over the place, so they share one."""
+
+_roll_over = loggers.RotatingFileHandler.doRollover
+
+
+def survive_losses() -> None:
+    """Let supervisor's log handlers count what cannot be written, and go on; their own way ends the reading of a process."""
+    loggers.Handler.handleError = LOSSES.note
+    loggers.RotatingFileHandler.doRollover = _rolled_over
+
+
+def _rolled_over(handler: Any) -> None:
+    """Rotate a file; one that cannot be rotated is written on."""
+    try:
+        _roll_over(handler)
+    except OSError:
+        LOSSES.note()
+        if handler.stream.closed:
+            with suppress(OSError):
+                handler.stream = Path(handler.baseFilename).open("ab")  # noqa: SIM115 - the handler closes it

@@ -22,7 +22,7 @@ from fleetgen.telemetry.serving import MetricsServer, start_serving
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 MODES = ("emulated", "production")
-GAP_REASONS = ("paused", "backpressure", "downtime", "disk")
+GAP_REASONS = ("paused", "backpressure", "downtime", "disk", "fault")
 PHASES = ("generate", "encode", "publish", "record")
 ERROR_PHASES = ("batch", "config")
 

@@ -27,6 +27,7 @@ class Reason(Answer):
         "process_deaths",
         "supervisor_unreachable",
         "stream_late",
+        "intervals_lost",
         "pipeline_behind",
         "disk_full",
         "config_invalid",

@@ -12,7 +12,7 @@ from typing import Any
 from fleetgen.cadence.clock import system_now
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.config.watching import ConfigWatch, Edit
-from fleetgen.domain.records import Settings, Stream, iso
+from fleetgen.domain.records import SECOND, Settings, Stream, iso
 from fleetgen.errors import FleetgenError
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import OWN_PIPELINE
@@ -24,6 +24,10 @@ from fleetgen.web.streams import Hub
 
 MOST_TOLD = 200
 """Batches of a stream that one look tells of; of more at once, as after a backfill, the newest."""
+
+
+LOST_SHOWN = 600 * SECOND
+"""For how long intervals that could not be made are told of."""
 
 
 class Follower:
@@ -41,6 +45,7 @@ class Follower:
         self._watch = ConfigWatch(loaded.file, loaded)
         self._primed = False
         self._behind: dict[Stream, tuple[int | None, int]] = {}
+        self._lost: dict[Stream, tuple[int, int]] = {}
 
     @property
     def digest(self) -> str:
@@ -90,11 +95,23 @@ class Follower:
             self._hub.tell("state_changed", self._state_told(self.manifest))
         for stream in Stream:
             self._tell_batches(stream, self.manifest, before)
+            self._note_lost(stream, self.manifest, before)
         self._tell_acknowledged(self.manifest, before)
 
     def behind_for(self, now: int) -> int:
         """Return for how many microseconds the set's own pipeline has acknowledged none of a backlog."""
         return max((now - since for _, since in self._behind.values()), default=0)
+
+    def lost(self, now: int, within: int) -> dict[Stream, int]:
+        """Return by stream the intervals that its process ran through without making them, the last of them lately."""
+        return {stream: count for stream, (count, at) in self._lost.items() if now - at < within}
+
+    def _note_lost(self, stream: Stream, manifest: Manifest, before: Manifest | None) -> None:
+        if before is None or before.dataset_id != manifest.dataset_id:
+            self._lost.clear()
+        elif (more := _failed_in(manifest, stream) - _failed_in(before, stream)) > 0:
+            now = system_now()
+            self._lost[stream] = self.lost(now, LOST_SHOWN).get(stream, 0) + more, now
 
     def _note_backlog(self) -> None:
         """Note for each stream with a backlog since when its newest acknowledgement stands."""
@@ -174,6 +191,12 @@ class Follower:
         told = entry.model_dump(exclude={"kind", "start", "end", "parts"})
         span = {"interval_start": entry.start, "interval_end": entry.end}
         return {"stream": stream, **told, **span, "timestamp": iso(system_now())}
+
+
+def _failed_in(manifest: Manifest, stream: Stream) -> int:
+    """Return how many intervals of a stream a running process could not make."""
+    missed = manifest.head(stream).totals.missed
+    return missed.get("disk", 0) + missed.get("fault", 0)
 
 
 def _state(manifest: Manifest) -> tuple[Any, ...]:

@@ -6,20 +6,24 @@ Nothing here scans a folder; the cost does not depend on how much there is on di
 import shutil
 from collections.abc import Iterator
 
+from fleetgen.cadence.schedule import HELD_UP
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream, iso
 from fleetgen.generation.lifecycle import OWN_PIPELINE, stall
 from fleetgen.storage.manifest import Head, Manifest, Reinitialisation, empty_manifest
 from fleetgen.supervision.client import ProcessState
 from fleetgen.supervision.deaths import MANY_DEATHS, RECENT_SECONDS
 from fleetgen.web import facts
-from fleetgen.web.following import Follower
+from fleetgen.web.following import LOST_SHOWN, Follower
 from fleetgen.web.supervised import Supervised
 
 DISK_FULL_BYTES = 16 * 1024 * 1024
 """With less than this free, the disk counts as full."""
 
-LATE = 30 * SECOND
-"""How long a batch may be overdue before its stream counts as late."""
+LATE = HELD_UP
+"""How long a batch may be overdue before its stream counts as late: from then on, intervals may be given up."""
+
+BEHIND = 30 * SECOND
+"""For so long the pipeline may finish none of a backlog."""
 
 CLOCK_TOLERANCE = SECOND
 REBUILT_SHOWN = 3600 * SECOND
@@ -88,7 +92,7 @@ def _reasons(follower: Follower, manifest: Manifest, supervised: Supervised, now
             f"The manifest was lost or damaged and was made anew from the other files at {iso(manifest.rebuilt_at)}."
         )
         yield facts.Reason(code="manifest_rebuilt", detail=detail)
-    if follower.behind_for(now) > LATE:
+    if follower.behind_for(now) > BEHIND:
         seconds = follower.behind_for(now) // SECOND
         detail = f"The pipeline has batches to carry and has finished none for {seconds} s; its log says why."
         yield facts.Reason(code="pipeline_behind", detail=detail)
@@ -120,6 +124,11 @@ def _time_reasons(follower: Follower, manifest: Manifest, now: int) -> Iterator[
         ahead = (max(ends.values()) - now) // SECOND
         detail = f"The clock stands {ahead} s behind the end of the last interval: {stall(iso(max(ends.values())))}."
         yield facts.Reason(code="clock_behind", detail=detail)
+    for stream, count in follower.lost(now, LOST_SHOWN).items():
+        detail = (
+            f"{count} intervals of {stream} could not be made and are left out; the log of {_PROCESS[stream]} says why."
+        )
+        yield facts.Reason(code="intervals_lost", detail=detail)
     if manifest.desired.paused:
         return
     for stream, name in _PROCESS.items():

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from fleetgen.cadence.clock import system_now
 from fleetgen.config.loading import load
 from fleetgen.domain.records import SECOND, Stream
 from fleetgen.generation import lifecycle
-from fleetgen.storage.manifest import Head
+from fleetgen.storage.manifest import Head, Totals
 from fleetgen.supervision.client import ProcessState
 from fleetgen.web import facts
-from fleetgen.web.following import Follower
+from fleetgen.web.following import LOST_SHOWN, Follower
 from fleetgen.web.health import LATE, REBUILT_SHOWN, health
 from fleetgen.web.streams import Hub
 from fleetgen.web.supervised import Supervised
@@ -119,6 +120,23 @@ def test_a_damaged_manifest_is_told_and_what_was_known_before_stays(follower: Fo
     assert codes(told) == ["manifest_unreadable"]
     assert told.driver_generator == before.driver_generator
     assert told.dataset_id == before.dataset_id
+
+
+def test_intervals_that_a_running_process_could_not_make_are_told_for_a_while(follower: Follower) -> None:
+    def missed(**counts: int) -> dict[Stream, Head]:
+        return {stream: Head(totals=Totals(missed=counts)) for stream in Stream}
+
+    known(follower, heads=missed(disk=3))
+    assert codes(seen(follower, now=system_now())) == []  # from before anybody looked
+    known(follower, heads=missed(disk=3, paused=7, downtime=9))
+    assert codes(seen(follower, now=system_now())) == []
+    known(follower, heads=missed(disk=4, paused=7, downtime=9, fault=1))
+    told = seen(follower, now=system_now())
+    assert codes(told) == ["intervals_lost"] * 2
+    assert told.reasons[1].detail == (
+        "2 intervals of events could not be made and are left out; the log of driver says why."
+    )
+    assert codes(seen(follower, now=system_now() + LOST_SHOWN)) == []
 
 
 def test_an_invalid_configuration_is_told(follower: Follower) -> None:
