@@ -30,7 +30,7 @@ ODD = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ü")
+    folder = tmp_path_factory.mktemp("place")
     assert fleetgen("init", folder, cwd=folder).returncode == 0
     assert fleetgen("backfill", "--batches", "2", "--jobs", "1", cwd=folder).returncode == 0
     return folder

@@ -254,20 +254,20 @@ def fill(path: Path, leave: int) -> None:
 def slow_clock(folder: Path) -> None:
     with RunningSet(control=True, pipeline=False, **EVERY_SECOND) as running:
         # given a dataset that was made while the clock was fast
-        with simulated(folder, start=system_now() + 9 * SECOND, **EVERY_SECOND) as ahead:
+        with simulated(folder, start=system_now() + 25 * SECOND, **EVERY_SECOND) as ahead:
             ahead.run_for(6)
             shutil.copytree(ahead.loaded.layout.data, running.data, dirs_exist_ok=True)
         end = running.manifest()["heads"]["events"]["stands_at"]
 
         # when the set is started by a clock that stands behind
         running.start()
-        told = comes(running, "clock_behind", 8)
+        told = comes(running, "clock_behind", 15)
         assert told.startswith("The clock stands ")
         seen, before = system_now(), running.batch_count("events")
         assert seen < end
 
         # then nothing is made until the clock has caught up, and the reason goes
-        wait_for(lambda: "clock_behind" not in reasons(running), 25, "The end of clock_behind")
+        wait_for(lambda: "clock_behind" not in reasons(running), 45, "The end of clock_behind")
         assert system_now() > end - 2 * SECOND
         assert running.batch_count("events") - before <= 1
         becomes_well(running)

@@ -14,7 +14,7 @@ from support.configs import fleetgen
 from support.patience import wait_for
 from support.sets import RunningSet
 
-NAME = "a%d %(x)s [bold] ü $(id) '<b> * #1"
+NAME = "a%d %(x)s [bold] ü $(id) '<b> *"
 """For supervisord, printf, rich, other encodings, the shell, HTML and glob patterns; brackets are refused by the tables."""
 
 EVERY_SECOND = {"company_interval": '"PT1S"', "driver_interval": '"PT1S"', "companies_per_batch": "5"}

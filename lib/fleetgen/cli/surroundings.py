@@ -11,9 +11,8 @@ VARIABLES = ("PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONOPTIMIZE")
 
 def settle() -> None:
     """Take back what the variables have done to this process, and keep them from its children."""
-    has_texts = sys.flags.optimize < 2
     found = [name for name in VARIABLES if os.environ.pop(name, None)]
-    if not has_texts and "PYTHONOPTIMIZE" in found:
+    if ("PYTHONOPTIMIZE" in found and sys.flags.optimize > 1) or ("PYTHONINSPECT" in found and sys.flags.inspect):
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     if "PYTHONWARNINGS" in found:
         warnings.resetwarnings()

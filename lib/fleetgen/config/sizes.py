@@ -4,19 +4,23 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ByteSize, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+_FORM = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?(?:([kKMGT])(i?))?B", re.ASCII)
 _PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})? ?([kKMGT]i?)?B$"
-_BYTES = TypeAdapter(ByteSize)
+_PREFIXES = "KMGT"
 
 
 def parse_size(text: object) -> int:
-    """Return the bytes of a size with a unit of bytes; raise ValueError for anything else."""
-    if not isinstance(text, str) or not re.match(_PATTERN, text):
+    """Return the bytes of a size: 1.5 GiB as 1610612736; raise ValueError for anything else."""
+    matched = _FORM.fullmatch(text) if isinstance(text, str) else None
+    if matched is None:
         raise ValueError("is no size with a unit")
-    return int(_BYTES.validate_python(text))
+    number, prefix, binary = matched.groups(default="")
+    power = _PREFIXES.index(prefix.upper()) + 1 if prefix else 0
+    return int(float(number) * (1024 if binary else 1000) ** power)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Engine:
         self._layout = layout
         self._budget = budget or carrying()
         self._beat = beat
-        self._spill = layout.data / ".spill"
+        self._spill = layout.spill
         shutil.rmtree(self._spill, ignore_errors=True)
         forms = [*(silver.form for silver in (*RECORDS.values(), QUARANTINE)), *(gold.form for gold in GOLD)]
         self._tables = {form.name: open_table(form, layout, dataset_id, keep_seconds) for form in forms}

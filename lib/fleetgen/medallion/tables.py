@@ -125,7 +125,7 @@ def open_table(form: TableForm, layout: Layout, dataset_id: str, keep_seconds: i
 
 def _storage_options(layout: Layout) -> dict[str, str]:
     """Return how delta-rs commits: by a hard link where the disk can, otherwise by a rename, for there is one writer."""
-    return {} if can_link(layout.data) else {"allow_unsafe_rename": "true"}
+    return {} if can_link(layout.spill) else {"allow_unsafe_rename": "true"}
 
 
 def load(folder: Path, options: dict[str, str] | None = None) -> DeltaTable | None:

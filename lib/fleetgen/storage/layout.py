@@ -21,6 +21,11 @@ class Layout:
         return self.data / ".staging"
 
     @property
+    def spill(self) -> Path:
+        """What the pipeline's work takes beyond its memory; emptied at its start."""
+        return self.data / ".spill"
+
+    @property
     def manifests(self) -> Path:
         return self.data / "manifests"
 

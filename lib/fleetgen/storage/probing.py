@@ -8,9 +8,10 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from fleetgen.domain.records import Stream
@@ -28,7 +29,7 @@ NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK,
 def require_disk(layout: Layout) -> None:
     """Raise SystemLacks if batches cannot be published in this data directory."""
     make_folder(layout.manifests)
-    if not locks_exclude(layout.manifests):
+    if not locks_exclude(layout.manifest_lock):
         raise SystemLacks(
             f"The disk of {layout.data} gives one lock to two at once, so that nothing keeps two processes from "
             "writing the same: put paths.data on a local disk."
@@ -49,39 +50,44 @@ def require_path_for_tables(data: Path) -> None:
         )
 
 
-def locks_exclude(folder: Path) -> bool:
-    """Whether a lock that is held is refused to others; raises SystemLacks where files cannot be locked at all."""
-    path = folder / f".probe.{os.getpid()}"
-    with ExitStack() as stack:
-        stack.callback(path.unlink, missing_ok=True)
-        first, second = (stack.enter_context(path.open("wb")) for _ in range(2))
-        try:
-            fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as fault:
-            raise SystemLacks(
-                f"{folder} cannot lock files ({fault.strerror}): put paths.data on a local disk."
-            ) from fault
-        try:
-            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+def locks_exclude(path: Path) -> bool:
+    """Whether a lock on a file is refused to a second one; raises SystemLacks where files cannot be locked at all."""
+    first, second = (os.open(path, os.O_RDWR | os.O_CREAT, 0o666) for _ in range(2))
+    try:
+        return not (_locked(first) and _locked(second))  # held by somebody else at this moment: then it excludes
+    except OSError as fault:
+        raise SystemLacks(
+            f"{path.parent} cannot lock files ({fault.strerror}): put paths.data on a local disk."
+        ) from fault
+    finally:
+        for descriptor in (first, second):
+            os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
+    return True
 
 
 def can_link(folder: Path) -> bool:
-    """Whether the disk makes hard links, which Delta tables are committed by where it does."""
-    source, target = (folder / f".probe.{os.getpid()}.{name}" for name in ("source", "target"))
+    """Whether the disk makes hard links, which Delta tables are committed by where it does.
+
+    The folder is made and removed: one in which a kill may leave something.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "source"
     try:
         source.write_bytes(b"")
-        os.link(source, target)
+        os.link(source, folder / f"link.{os.getpid()}")
     except OSError as fault:
         if fault.errno in NO_LINKS:
             return False
         raise
     finally:
-        for path in (source, target):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return True
 
 
