@@ -17,7 +17,9 @@ def test_a_size_is_a_number_and_a_unit(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "64", "MB", "-1MB", "1e3MB", "1 M", "1MB ", "1MB\n", "٣MB", "1Mb", 64, 1.5, True, None])
+@pytest.mark.parametrize(
+    "text", ["", "64", "MB", "-1MB", "1e3MB", "1 M", "1MB ", "1MB\n", "٣MB", "1Mb", 64, 1.5, True, None]
+)
 def test_anything_else_is_none(text: object) -> None:
     with pytest.raises(ValueError, match="no size"):
         parse_size(text)
@@ -33,7 +35,9 @@ def test_the_pipelines_memory_is_bytes(tmp_path: Path) -> None:
     assert load(with_memory(tmp_path, '"64MB"')).config.pipeline.memory == 64_000_000
 
 
-@pytest.mark.parametrize(("value", "told"), [('"63.9MB"', "is too small"), ("700", "is no size"), ('"much"', "is no size")])
+@pytest.mark.parametrize(
+    ("value", "told"), [('"63.9MB"', "is too small"), ("700", "is no size"), ('"much"', "is no size")]
+)
 def test_another_memory_is_refused_with_what_is_allowed(tmp_path: Path, value: str, told: str) -> None:
     message = message_of_loading(with_memory(tmp_path, value))
     assert f"pipeline.memory = {value} {told}" in message

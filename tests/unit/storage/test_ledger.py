@@ -53,7 +53,7 @@ def history(count: int) -> tuple[BatchEntry | GapEntry, ...]:
 
 
 def lines_of(entries: Sequence[BatchEntry | GapEntry]) -> bytes:
-    return b"".join(entry.model_dump_json().encode() + b"\n" for entry in entries)
+    return b"".join(entry.model_dump_json(exclude_none=True).encode() + b"\n" for entry in entries)
 
 
 def batches_of(entries: Sequence[BatchEntry | GapEntry]) -> list[BatchEntry]:
