@@ -4,7 +4,6 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,21 +11,18 @@ from types import FrameType
 
 import uvicorn
 
-from fleetgen.cadence.clock import SystemClock, system_now
-from fleetgen.cadence.loop import WakeUp, rest
+from fleetgen.cadence.clock import system_now
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.config.model import is_loopback
 from fleetgen.config.token import read_token
 from fleetgen.domain.records import SECOND
-from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother, SystemLacks
-from fleetgen.processes.heartbeat import Heartbeat
+from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother
+from fleetgen.processes.worker import Worker
 from fleetgen.supervision.client import Supervisor
-from fleetgen.supervision.crashes import CrashRecord
-from fleetgen.supervision.orphans import OrphanGuard, own_supervisor
+from fleetgen.supervision.orphans import own_supervisor
 from fleetgen.supervision.programs import recorded_programs
 from fleetgen.telemetry.hosts import own_names
 from fleetgen.telemetry.log_files import LogFiles
-from fleetgen.telemetry.logs import Logger, start_logging
 from fleetgen.web.api import create_app
 from fleetgen.web.control import Control
 from fleetgen.web.following import Follower
@@ -48,12 +44,11 @@ _LONGEST_HEADERS = 16 * 1024
 class ControlProcess:
     """A running control process."""
 
-    def __init__(self, loaded: LoadedConfig, log: Logger, address: str, port: int, fault: str | None) -> None:
-        self.loaded, self.log, self.address, self.port = loaded, log, address, port
+    def __init__(self, worker: Worker, address: str, port: int, fault: str | None) -> None:
+        loaded = worker.loaded
+        self.loaded, self.log, self.address, self.port = loaded, worker.log, address, port
+        self._worker = worker
         self._came_up = system_now()
-        self._guard = OrphanGuard()
-        self._heartbeat = Heartbeat(loaded.heartbeat("control"))
-        self._wake_up = WakeUp()
         self._told_fault: str | None = None
         self.hub = Hub(f"{self._came_up:x}")
         self.follower = Follower(loaded, fault, self.hub)
@@ -61,21 +56,13 @@ class ControlProcess:
         self.logs = LogFiles(loaded.layout.logs)
         self.server = _Server(self._server_config(), self.hub)
 
-    def waits_out(self, crashes: CrashRecord) -> bool:
-        """Wait after failures in a row; return whether no stop was asked for meanwhile."""
-        crashes.tell(self.log, "control process")
-        self._wake_up.on_signals()
-        clock = SystemClock()
-        rest(clock, self._wake_up, clock.now() + crashes.wait, self._heartbeat.beat)
-        return not self._wake_up.stopping
-
-    def serve(self, worked: Callable[[], None]) -> None:
-        """Serve until asked to stop, and tell ``worked`` once that goes well; raises HeldByAnother for a busy port."""
+    def serve(self) -> None:
+        """Serve until asked to stop; raises HeldByAnother for a busy port."""
         listener = _listen(self.address, self.port)
         self.follower.look()
         self.watch.start()
         threading.Thread(target=self._index_logs, name="log index", daemon=True).start()
-        worked()
+        self._worker.worked()
         self.log.info(f"Starting control process on {self._url()}", kind="starting")
         with listener:
             asyncio.run(self._live(listener))
@@ -105,9 +92,8 @@ class ControlProcess:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _look_around(self) -> None:
-        self._guard.end_orphan(self.log)
-        self._heartbeat.beat()
-        if self._wake_up.stopping:  # asked for before the server took the signals over
+        self._worker.beat()
+        if self._worker.wake_up.stopping:  # asked for before the server took the signals over
             self.server.should_exit = True
         self.follower.look()
         fault = self.follower.config_fault
@@ -180,19 +166,13 @@ class _Server(Server):
 
 def main(loaded: LoadedConfig, address: str | None, port: int | None, fault: str | None) -> None:
     """Run until asked to stop; ``fault`` is what is wrong with the file if ``loaded`` is an older one."""
-    config, log = loaded.config.control, start_logging("control")
-    crashes = CrashRecord(loaded.failures("control"))
-    try:
-        process = ControlProcess(loaded, log, address or config.address, port or config.port, fault)
-        if process.waits_out(crashes):
-            process.serve(crashes.worked)
-    except (HeldByAnother, ConfigurationError, SystemLacks) as failure:
-        log.error(f"The control process cannot run: {failure}", kind="failed")
-        raise
-    except Exception as failure:
-        log.error("The control process has failed", kind="failed", exc_info=failure)
-        crashes.failed()
-        raise
+    config = loaded.config.control
+    worker = Worker("control", loaded, title="control process")
+    with worker.telling():
+        process = ControlProcess(worker, address or config.address, port or config.port, fault)
+        worker.start()
+        if not worker.wake_up.stopping:
+            process.serve()
 
 
 def _listen(address: str, port: int) -> socket.socket:

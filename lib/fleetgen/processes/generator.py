@@ -1,58 +1,46 @@
-"""Owns the wiring that both generator processes have in common: clock, loop, stream, edits, metrics and log lines."""
+"""Owns what both generator processes do in their turns: the stream, edits, metrics and log lines."""
 
 import shutil
 import signal
 from contextlib import suppress
 
-from fleetgen.cadence.clock import SystemClock
-from fleetgen.cadence.loop import WakeUp, rest, run
 from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.model import Config
 from fleetgen.config.watching import ConfigWatch, Edit, keep_as_last_good
-from fleetgen.domain.records import SECOND, Stream, iso
-from fleetgen.errors import CannotCreate, ConfigurationError, FleetgenError, HeldByAnother, Interrupted, SystemLacks
+from fleetgen.domain.records import Stream, iso
+from fleetgen.errors import ConfigurationError
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import LeftOut, Published, StreamMaker
-from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.processes.reporting import Reporter
-from fleetgen.storage.files import is_disk_fault, raise_lasting, remedy_of
+from fleetgen.processes.worker import Work, Worker
 from fleetgen.storage.manifest import Manifest, Totals
-from fleetgen.supervision.crashes import CrashRecord
-from fleetgen.supervision.orphans import OrphanGuard
-from fleetgen.telemetry.logs import start_logging
-from fleetgen.telemetry.metrics import GeneratorMetrics, serve_metrics
-
-_LONGEST_BACKOFF = 30 * SECOND
-_UNCOUNTED_WAIT = 10 * SECOND
+from fleetgen.telemetry.metrics import GeneratorMetrics, served_metrics
 
 
-class Generator:
-    """A running generator process."""
+class Generator(Work):
+    """What a generator process does: a stream's batches, and whatever people ask for meanwhile."""
 
-    def __init__(self, process: str, stream: Stream, loaded: LoadedConfig, metrics: GeneratorMetrics) -> None:
-        self.process, self.stream, self.loaded, self.metrics = process, stream, loaded, metrics
-        self.config = loaded.config
-        self.clock = SystemClock()
-        self.wake_up = WakeUp()
-        self.guard = OrphanGuard()
-        self.log = start_logging(process)
-        self.reporter = Reporter(process, stream, self.log, metrics)
-        self.heartbeat = Heartbeat(loaded.heartbeat(process))
-        self.crashes = CrashRecord(loaded.failures(process))
-        self.watch = ConfigWatch(loaded.file, loaded)
-        self.dataset = Dataset(loaded.layout)
+    signals = (signal.SIGUSR1, signal.SIGUSR2)
+
+    def __init__(self, worker: Worker, stream: Stream, metrics: GeneratorMetrics, fault: str | None) -> None:
+        self.stream, self.metrics = stream, metrics
+        self.process, self.loaded, self.log = worker.process, worker.loaded, worker.log
+        self.config = worker.loaded.config
+        self.reporter = Reporter(worker.process, stream, worker.log, metrics)
+        self.watch = ConfigWatch(worker.loaded.file, worker.loaded)
+        self.dataset = Dataset(worker.loaded.layout)
         self.maker = StreamMaker(
             stream,
             self.dataset,
-            self.clock,
+            worker.clock,
             read_config=self.read_config,
-            interrupted=self.wake_up.stop_asked,
-            beat=self.heartbeat.beat,
+            interrupted=worker.wake_up.stop_asked,
+            beat=worker.heartbeat.beat,
         )
-        self._backoff = SECOND
-        self._not_before = 0
+        self._worker = worker
+        self._fault = fault
         self._recovered = False
         self._followed = False
         self._rebuilds = 0
@@ -64,44 +52,30 @@ class Generator:
             self.config = load(self.loaded.file).config
         return self.config
 
-    def live(self, fault: str | None) -> None:
-        """Hold the stream and make its batches until asked to stop; ``fault`` is what is wrong with the file now."""
-        self.wake_up.on_signals((signal.SIGUSR1, signal.SIGUSR2))
-        self._slow_down()
+    def begin(self) -> None:
         self.maker.hold()
         self.log.info(f"Starting {self.process} generator in {self.config.mode} mode", kind="starting")
-        self._configured(Edit(None if fault else self.loaded, fault))
-        run(self.clock, self.wake_up, self.turn)
+        self._configured(Edit(None if self._fault else self.loaded, self._fault))
+
+    def end(self) -> None:
         self.log.info(f"Stopping {self.process} generator", kind="stopping")
 
-    def turn(self) -> int:
-        """Do what is due; return when to look again. Whatever fails is logged and tried again, ever more slowly."""
-        self.guard.end_orphan(self.log)
-        self.heartbeat.beat()
-        now = self.clock.now()
-        try:
-            self._obey(now)
-            if now < self._not_before <= now + _LONGEST_BACKOFF:  # farther away only if the clock was set back
-                return self._not_before
-            again = self._work(now)
-            self._backoff = SECOND
-            return again
-        except Interrupted:
-            return now
-        except Exception as fault:  # noqa: BLE001 - the loop outlives every fault
-            return self._failed(fault)
+    def failed(self, fault: Exception) -> None:
+        self.metrics.error("batch")
+        self.maker.held_up_by(fault)
 
-    def _obey(self, now: int) -> None:
+    def attend(self, now: int) -> None:
         """Pause on SIGUSR1, resume on SIGUSR2; a signal that could not be obeyed is tried again."""
-        while self.wake_up.asked:
-            if self.wake_up.asked[0] == signal.SIGUSR1:
+        asked = self._worker.wake_up.asked
+        while asked:
+            if asked[0] == signal.SIGUSR1:
                 if lifecycle.pause(self.dataset, now, "SIGUSR1"):
                     self.log.info(f"{self.process.capitalize()} was told by SIGUSR1: paused", kind="paused")
             elif lifecycle.resume(self.dataset, now, self.config).changed:
                 self.log.info(f"{self.process.capitalize()} was told by SIGUSR2: resumed", kind="resumed")
-            self.wake_up.asked.popleft()
+            asked.popleft()
 
-    def _work(self, now: int) -> int:
+    def turn(self, now: int) -> int:
         if edit := self.watch.look(now):
             self._configured(edit)
         if not self._recovered:
@@ -120,12 +94,12 @@ class Generator:
             self.reporter.published(outcome)
         elif isinstance(outcome, LeftOut):
             self.reporter.left_out(outcome)
-        self.crashes.worked()
-        return self.clock.now()
+        self._worker.worked()
+        return self._worker.clock.now()
 
     def _configured(self, edit: Edit) -> None:
         """Take over a valid edit, or tell once of an invalid one."""
-        self.metrics.config_read(edit.fault is None, self.clock.now())
+        self.metrics.config_read(edit.fault is None, self._worker.clock.now())
         if edit.loaded is None:
             self.metrics.error("config")
             self.log.error(f"The configuration is invalid; the old settings stay in force. {edit.fault}", kind="config")
@@ -152,7 +126,7 @@ class Generator:
 
     def _note_stall(self, manifest: Manifest) -> None:
         """Tell once of a stream that stands still since the clock was set back."""
-        until = self.dataset.stalled_until(manifest, self.stream, self.clock.now())
+        until = self.dataset.stalled_until(manifest, self.stream, self._worker.clock.now())
         if until is not None and until != self._told_stall:
             self.log.warning(f"{self.process.capitalize()} waits: {lifecycle.stall(iso(until))}", kind="clock_behind")
         self._told_stall = until
@@ -160,68 +134,14 @@ class Generator:
     def _companies(self, manifest: Manifest) -> int:
         return manifest.head(Stream.COMPANIES).next_company
 
-    def _slow_down(self) -> None:
-        """Tell how the process before this one ended, and wait if that happened again and again."""
-        self.crashes.tell(self.log, self.process)
-        if wait := self.crashes.wait:
-            rest(self.clock, self.wake_up, self.clock.now() + wait, self._beat_if_possible)
-
-    def ends_by(self, failure: Exception) -> None:
-        """Tell why the process ends, and count it; if that cannot be written down, wait here instead of at the start."""
-        if isinstance(failure, FleetgenError):
-            self.log.error(f"The {self.process} has failed: {failure}", kind="failed")
-        else:
-            self.log.error(f"The {self.process} has failed", kind="failed", exc_info=failure)
-        if not self.crashes.failed():
-            rest(self.clock, self.wake_up, self.clock.now() + _UNCOUNTED_WAIT, self._beat_if_possible)
-
-    def _beat_if_possible(self) -> None:
-        with suppress(OSError, CannotCreate):
-            self.heartbeat.beat()
-
-    def _failed(self, fault: Exception) -> int:
-        """Tell of a fault and say when to try again; one that lasts is raised."""
-        raise_lasting(fault)
-        self.maker.held_up_by(fault)
-        self.metrics.error("batch")
-        wait = self._backoff
-        self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
-        name, again = self.process.capitalize(), f"it tries again in {wait // SECOND} s"
-        if is_disk_fault(fault):
-            self.log.error(f"{name} could not go on; {again}: {fault}", kind="error", **_remedy(fault))
-        elif isinstance(fault, FleetgenError):
-            self.log.error(f"{name} could not go on; {again}: {fault}", kind="error")
-        else:
-            self.log.error(f"{name} could not go on; {again}", kind="error", exc_info=fault)
-        self._not_before = self.clock.now() + wait
-        return self._not_before
-
-
-def _remedy(fault: Exception) -> dict[str, str]:
-    """Return what helps against a fault of the disk; the message of a CannotCreate says it already."""
-    remedy = remedy_of(fault) if isinstance(fault, OSError) else ""
-    return {"remedy": remedy} if remedy else {}
-
 
 def run_generator(
     process: str, stream: Stream, loaded: LoadedConfig, address: str, port: int, fault: str | None
 ) -> None:
     """Serve metrics and make batches until asked to stop; raises HeldByAnother for a busy port or stream."""
     keep_freed_memory()
+    worker = Worker(process, loaded)
     metrics = GeneratorMetrics(stream)
-    generator = Generator(process, stream, loaded, metrics)
-    server = None
-    try:
-        server = serve_metrics(metrics.registry, address, port)
-        generator.live(fault)
-    except Interrupted:
-        pass
-    except (HeldByAnother, ConfigurationError, SystemLacks) as failure:
-        generator.log.error(f"The {process} cannot run: {failure}", kind="failed")
-        raise
-    except Exception as failure:
-        generator.ends_by(failure)
-        raise
-    finally:
-        if server is not None:
-            server.shutdown()
+    generator = Generator(worker, stream, metrics, fault)
+    with worker.telling(), served_metrics(metrics.registry, address, port):
+        worker.live(generator)

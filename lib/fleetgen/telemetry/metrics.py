@@ -5,6 +5,7 @@ Totals are exported as the manifest has them, so they go on after a restart and 
 
 import errno
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import prometheus_client
@@ -44,6 +45,16 @@ def serve_metrics(registry: CollectorRegistry, address: str, port: int) -> Metri
             f"Cannot serve metrics on {address}:{port}: {fault.strerror}. Stop what uses the port, or start with "
             "--port-offset N, or change [metrics] in the configuration."
         ) from fault
+
+
+@contextmanager
+def served_metrics(registry: CollectorRegistry, address: str, port: int) -> Iterator[None]:
+    """Serve /metrics for a block; raise HeldByAnother if the port is taken."""
+    server = serve_metrics(registry, address, port)
+    try:
+        yield
+    finally:
+        server.shutdown()
 
 
 class GeneratorMetrics:

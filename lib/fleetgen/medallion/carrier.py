@@ -1,0 +1,206 @@
+"""Owns following the published batches: what is due is carried by the engine, acknowledged in the manifest, and told.
+
+How a batch gets into the tables is the engine's, and what a damaged one holds up is `holding`'s. One carrier makes the
+tables of a data directory at a time.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+from fleetgen.cadence.clock import Clock
+from fleetgen.domain.records import SECOND, Stream
+from fleetgen.errors import HeldByAnother
+from fleetgen.generation import lifecycle
+from fleetgen.generation.dataset import Dataset
+from fleetgen.generation.lifecycle import OWN_PIPELINE
+from fleetgen.medallion.budget import Budget
+from fleetgen.medallion.engine import Carried, Engine
+from fleetgen.medallion.holding import Holding
+from fleetgen.medallion.lines import DamagedBatch
+from fleetgen.medallion.totals import line_totals
+from fleetgen.storage.files import FileLock
+from fleetgen.storage.layout import Layout
+from fleetgen.storage.ledger import BatchEntry
+from fleetgen.storage.manifest import Latencies, Manifest
+from fleetgen.telemetry.logs import Logger
+from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
+
+BATCHES_AT_ONCE = 250
+LINES_AT_ONCE = 1_000_000
+"""So many batches of a stream, and lines in them, are carried before they are acknowledged; a larger batch by itself."""
+
+
+class Carrier:
+    """Carries the batches of one data directory from bronze into the tables, and acknowledges them."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        budget: Budget,
+        clock: Clock,
+        log: Logger,
+        metrics: PipelineMetrics,
+        beat: Callable[[], None],
+    ) -> None:
+        self.layout, self.log, self.metrics, self.clock = layout, log, metrics, clock
+        self.holding = Holding()
+        self.tries_again = True
+        """Whether somebody calls `step` again after a damaged batch, for what is said of it."""
+        self._budget, self._beat = budget, beat
+        self._dataset = Dataset(layout)
+        self._holder = FileLock(layout.tables_holder_lock)
+        self._writer = FileLock(layout.tables_lock)
+        self._engine: Engine | None = None
+        self._dataset_id: str | None = None
+        self._totals: dict[Stream, Counter[str]] = {stream: Counter() for stream in Stream}
+        self._counted = dict.fromkeys(Stream, -1)
+
+    def hold(self) -> None:
+        """Become the one who makes these tables, and be waited for; raise HeldByAnother naming the process that does."""
+        try:
+            self._holder.acquire(timeout_seconds=0)
+        except HeldByAnother as fault:
+            raise HeldByAnother(
+                f"The tables of {self.layout.data} are already made by {self._holder.holder()}: stop that one, or give "
+                "this one another paths.data."
+            ) from fault
+        self._holder.sign()
+        lifecycle.register(self._dataset, OWN_PIPELINE)
+
+    def step(self, interrupted: Callable[[], bool]) -> bool:
+        """Carry some batches of each stream; return whether there may be more to do."""
+        manifest = self._dataset.store.read()
+        if manifest is None or manifest.origin is None:
+            return False
+        if manifest.dataset_id == self._dataset_id and not any(self._is_due(manifest, stream) for stream in Stream):
+            return False
+        with self._writer.held(interrupted=interrupted):
+            manifest = self._dataset.manifest()
+            if manifest.origin is None:
+                return False
+            engine = self._engine_of(manifest)
+            for stream in Stream:
+                if self._is_due(manifest, stream):
+                    self._try(engine, manifest, stream)
+            engine.maintain()
+        return True
+
+    def drop(self) -> None:
+        """Let go of the tables: they are opened anew afterwards."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = self._dataset_id = None
+
+    def leave(self) -> None:
+        """Let nobody wait for this pipeline while it is stopped."""
+        self.drop()
+        lifecycle.leave(self._dataset, OWN_PIPELINE)
+
+    def _is_due(self, manifest: Manifest, stream: Stream) -> bool:
+        """Whether there are batches to carry that no damaged one holds up."""
+        known = self._engine.next_batch(stream) if self._engine else 0
+        return manifest.head(stream).next_batch > known and not self.holding.holds(stream, self.clock.now())
+
+    def _try(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
+        """Carry batches of a stream; a damaged one holds up its own stream alone, until it is repaired."""
+        try:
+            try:
+                self._carry(engine, manifest, stream, BATCHES_AT_ONCE)
+            except DamagedBatch:
+                self._carry_singly(engine, manifest, stream)
+            self.holding.is_over(stream)
+        except DamagedBatch as fault:
+            wait = self.holding.begins(stream, fault, self.clock.now())
+            self.metrics.failed()
+            again = f"; it tries again in {wait // SECOND} s" if self.tries_again else ""
+            self.log.error(f"Pipeline could not go on with {stream}{again}: {fault}", kind="error")
+            self._count_lines()  # passes before the one with the damaged batch may be in the tables
+
+    def _carry_singly(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
+        """Carry batches one by one: so those before a damaged one get into the tables."""
+        for _ in range(BATCHES_AT_ONCE):
+            self._carry(engine, manifest, stream, 1)
+
+    def _engine_of(self, manifest: Manifest) -> Engine:
+        """Return the engine of the present dataset; after a clean or a fault the tables are opened anew."""
+        if self._engine is None or manifest.dataset_id != self._dataset_id:
+            self.drop()
+            self.holding = Holding()
+            self._engine = Engine(self.layout, manifest.dataset_id, self._beat, budget=self._budget)
+            self._dataset_id = manifest.dataset_id
+            self._count_lines()
+            self._acknowledge(manifest, {stream: self._engine.next_batch(stream) - 1 for stream in Stream})
+        return self._engine
+
+    def _count_lines(self) -> None:
+        """Take the totals from gold, where a kill may have left them ahead of other tables."""
+        self._totals = line_totals(self.layout)
+        manifest = self._dataset.manifest()
+        self._counted = {stream: manifest.head(stream).next_batch - 1 for stream in Stream}
+        self.metrics.records(self._totals)
+
+    def _carry(self, engine: Engine, manifest: Manifest, stream: Stream, most: int) -> None:
+        first = engine.next_batch(stream)
+        count = min(manifest.head(stream).next_batch - first, most)
+        if count <= 0:
+            return
+        entries = _up_to(LINES_AT_ONCE, self._dataset.ledgers[stream].batches_from(first, count))
+        carried = engine.carry(stream, entries)
+        if not carried.batches:
+            return
+        latencies = self._latencies(stream, entries, carried)
+        self._acknowledge(manifest, {stream: entries[-1].batch_number}, latencies)
+        self._tell(stream, entries, carried, latencies)
+        if entries[0].batch_number <= self._counted[stream]:
+            self._count_lines()
+        else:
+            self._totals[stream] += carried.outcomes
+
+    def _acknowledge(self, manifest: Manifest, numbers: dict[Stream, int], latencies: Latencies | None = None) -> None:
+        published = {
+            stream: min(number, manifest.head(stream).next_batch - 1)
+            for stream, number in numbers.items()
+            if number >= 0
+        }
+        now = self.clock.now()
+        lifecycle.acknowledge(self._dataset, OWN_PIPELINE, manifest.dataset_id, published, now, latencies)
+
+    def _latencies(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> Latencies:
+        """Count how long each batch took since it was published; return that of the last one."""
+        now, to_gold = self.clock.now(), carried.silver_to_gold_seconds
+        to_silver = 0.0
+        for entry in entries:
+            to_silver = max(0.0, (now - self._published_at(stream, entry, now)) / SECOND - to_gold)
+            self.metrics.took(to_silver, to_gold)
+        return Latencies(bronze_to_silver=to_silver, silver_to_gold=to_gold, end_to_end=to_silver + to_gold)
+
+    def _published_at(self, stream: Stream, entry: BatchEntry, otherwise: int) -> int:
+        """Return when a batch was published: its meta is the last file that is written before the rename."""
+        try:
+            return self.layout.batch_meta(stream, entry.batch_id).stat().st_mtime_ns // 1000
+        except OSError:
+            return otherwise
+
+    def _tell(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried, took: Latencies) -> None:
+        first, last = entries[0].batch_number, entries[-1].batch_number
+        named = f"batch {last}" if first == last else f"batches {first} to {last}"
+        counts = {name: carried.outcomes[name] for name in ("accepted", "quarantined", "duplicate")}
+        self.log.info(
+            f"Pipeline carried {named} of {stream}: {carried.lines} lines ({counts['accepted']} accepted, "
+            f"{counts['quarantined']} quarantined, {counts['duplicate']} duplicates)",
+            kind="batch_processed",
+            stream=stream.value,
+            first_batch=first,
+            batch_number=last,
+            **counts,
+            bronze_to_silver_seconds=round(took.bronze_to_silver, 6),
+            silver_to_gold_seconds=round(took.silver_to_gold, 6),
+            end_to_end_seconds=round(took.end_to_end, 6),
+        )
+
+
+def _up_to(lines: int, entries: Sequence[BatchEntry]) -> Sequence[BatchEntry]:
+    """Return the first batches that have so many lines together, but at least one."""
+    totals = accumulate(entry.record_count for entry in entries)
+    return entries[: max(1, sum(total <= lines for total in totals))]

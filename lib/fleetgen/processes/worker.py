@@ -1,0 +1,148 @@
+"""Owns the life that every process of a set lives: what it inherits, its loop, its heartbeat, its failures, its last words.
+
+What a process does in a turn is its own `Work`. A new process says what it begins with, what a turn is, and how it ends.
+"""
+
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from fleetgen.cadence.clock import SystemClock
+from fleetgen.cadence.loop import WakeUp, rest, run
+from fleetgen.config.loading import LoadedConfig
+from fleetgen.domain.records import SECOND
+from fleetgen.errors import CannotCreate, ConfigurationError, FleetgenError, HeldByAnother, Interrupted, SystemLacks
+from fleetgen.processes.heartbeat import Heartbeat
+from fleetgen.storage.files import raise_lasting, remedy_of
+from fleetgen.supervision.crashes import CrashRecord
+from fleetgen.supervision.orphans import OrphanGuard
+from fleetgen.telemetry.logs import start_logging
+
+_LONGEST_BACKOFF = 30 * SECOND
+_UNCOUNTED_WAIT = 10 * SECOND
+
+
+class Work:
+    """What a process does in its life. Only a turn must be given."""
+
+    signals: Iterable[signal.Signals] = ()
+    """Signals that are noted for it, beside those for a stop."""
+
+    def begin(self) -> None:
+        """Take hold of what the work needs, and say that it starts; what is raised ends the process."""
+
+    def attend(self, now: int) -> None:
+        """Look at what cannot wait, at each turn, also while a fault is waited out."""
+
+    def turn(self, now: int) -> int:
+        """Do what is due; return the instant at which to look again."""
+        raise NotImplementedError
+
+    def failed(self, fault: Exception) -> None:
+        """Count a fault that will be tried again, and let go of what it may have spoilt."""
+
+    def end(self) -> None:
+        """Let go, after a stop was asked for."""
+
+
+class Worker:
+    """One process of the set, from its start to its end."""
+
+    def __init__(self, process: str, loaded: LoadedConfig, title: str = "") -> None:
+        self.process, self.loaded = process, loaded
+        self.title = title or process
+        """How sentences name it."""
+        self.log = start_logging(process)
+        self.clock, self.wake_up = SystemClock(), WakeUp()
+        self.heartbeat = Heartbeat(loaded.heartbeat(process))
+        self._crashes = CrashRecord(loaded.failures(process))
+        self._guard = OrphanGuard()
+        self._backoff = SECOND
+        self._not_before = 0
+
+    def live(self, work: Work) -> None:
+        """Wait out earlier failures, then take turns until asked to stop."""
+        self.start(work.signals)
+        work.begin()
+        run(self.clock, self.wake_up, lambda: self._turn(work))
+        work.end()
+
+    def start(self, signals: Iterable[signal.Signals] = ()) -> None:
+        """Obey signals from now on; tell how the process before this one ended, and wait if that happened again and again."""
+        self.wake_up.on_signals(signals)
+        self._crashes.tell(self.log, self.title)
+        if wait := self._crashes.wait:
+            rest(self.clock, self.wake_up, self.clock.now() + wait, self._beat_if_possible)
+
+    def beat(self) -> None:
+        """Show that the process is alive; end it if its supervisord is not."""
+        self._guard.end_orphan(self.log)
+        self.heartbeat.beat()
+
+    def worked(self) -> None:
+        """Note that the process has done its work: what came before counts no more."""
+        self._crashes.worked()
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Log why the process ends, if it does so by a fault; a stop that was asked for is none."""
+        try:
+            yield
+        except Interrupted:
+            return
+        except (HeldByAnother, ConfigurationError, SystemLacks) as fault:
+            self.log.error(f"The {self.title} cannot run: {fault}", kind="failed")
+            raise
+        except Exception as fault:
+            self._ends_by(fault)
+            raise
+
+    def _turn(self, work: Work) -> int:
+        """Take a turn. Whatever fails is logged and tried again, ever more slowly."""
+        self.beat()
+        now = self.clock.now()
+        try:
+            work.attend(now)
+            if now < self._not_before <= now + _LONGEST_BACKOFF:  # farther away only if the clock was set back
+                return self._not_before
+            again = work.turn(now)
+            self._backoff = SECOND
+            return again
+        except Interrupted:
+            return now
+        except Exception as fault:  # noqa: BLE001 - the loop outlives every fault
+            return self._wait_out(fault, work)
+
+    def _wait_out(self, fault: Exception, work: Work) -> int:
+        """Tell of a fault and return when to try again; one that no waiting mends is raised."""
+        raise_lasting(fault)
+        wait = self._backoff
+        self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
+        words, more = _words(fault)
+        again = f"{self.title.capitalize()} could not go on; it tries again in {wait // SECOND} s"
+        self.log.error(again + words, kind="error", **more)
+        work.failed(fault)
+        self._not_before = self.clock.now() + wait
+        return self._not_before
+
+    def _ends_by(self, fault: Exception) -> None:
+        """Tell why the process ends, and count it; if that cannot be written down, wait here instead of at the start."""
+        text = f"The {self.title} has failed"
+        if isinstance(fault, FleetgenError):
+            self.log.error(f"{text}: {fault}", kind="failed")
+        else:
+            self.log.error(text, kind="failed", exc_info=fault)
+        if not self._crashes.failed():
+            rest(self.clock, self.wake_up, self.clock.now() + _UNCOUNTED_WAIT, self._beat_if_possible)
+
+    def _beat_if_possible(self) -> None:
+        with suppress(OSError, CannotCreate):
+            self.heartbeat.beat()
+
+
+def _words(fault: Exception) -> tuple[str, dict[str, Any]]:
+    """Return what a sentence says of a fault, and what is logged with it: a remedy, or the traceback of a surprise."""
+    if isinstance(fault, OSError) and (remedy := remedy_of(fault)):
+        return f": {fault}", {"remedy": remedy}
+    return (f": {fault}", {}) if isinstance(fault, FleetgenError) else ("", {"exc_info": fault})
