@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fleetgen.domain.records import Stream
-from fleetgen.web.streams import MOST_CLIENTS
+from fleetgen.web.known.streams import MOST_CLIENTS
 from support.edits import lines_of_kind, whole_log
 from support.event_stream import Arrived, EventStream, answers, asked, health, open_unread, vanish
 from support.patience import wait_for

@@ -18,10 +18,10 @@ import pytest
 from fleetgen.cadence.clock import system_now
 from fleetgen.config.loading import load
 from fleetgen.domain.records import SECOND, Stream
-from fleetgen.web.following import Follower
-from fleetgen.web.health import health as health_of
-from fleetgen.web.streams import Hub
-from fleetgen.web.supervised import HUNG_SECONDS, Supervised
+from fleetgen.web.known.following import Follower
+from fleetgen.web.known.health import health as health_of
+from fleetgen.web.known.streams import Hub
+from fleetgen.web.known.supervised import HUNG_SECONDS, Supervised
 from support.edits import assert_intervals_tile, dataset_of
 from support.event_stream import answers, asked, health, reasons
 from support.patience import wait_for

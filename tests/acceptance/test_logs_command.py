@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 
 from fleetgen.cli.logs import ripened
-from fleetgen.telemetry.log_lines import LogLine, parse
+from fleetgen.logbook.lines import LogLine, parse
 from support.patience import wait_for
 from support.sets import FLEETGEN, running_set
 

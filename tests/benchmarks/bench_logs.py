@@ -14,7 +14,7 @@ from pathlib import Path
 
 from report import print_goal, print_head, print_table, seconds_of
 
-from fleetgen.telemetry.log_files import LogFiles
+from fleetgen.logbook.files import LogFiles
 
 TOTAL_BYTES = int(os.environ.get("FLEETGEN_BENCH_LOG_BYTES", 1_000_000_000))
 FILE_BYTES = 10 * 1024 * 1024  # as supervisord rotates

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from fleetgen.domain.records import Stream
-from fleetgen.web.guard import LONGEST_BODY, LONGEST_PATH, LONGEST_QUERY
+from fleetgen.web.edge.guard import LONGEST_BODY, LONGEST_PATH, LONGEST_QUERY
 from support.api import client_of, problem, raw
 from support.patience import wait_for
 from support.sets import FLEETGEN, RunningSet, free_ports

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from fleetgen.web.api import create_app
-from fleetgen.web.control import Control
+from fleetgen.web.api.app import create_app
+from fleetgen.web.api.control import Control
 from support.api import client_of, problem
 from support.sets import RunningSet, running_set
 

@@ -13,9 +13,9 @@ import click
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import UsageError
+from fleetgen.logbook.files import GREATEST_LIMIT, LogFiles, and_worse
+from fleetgen.logbook.lines import LEVELS, LogLine
 from fleetgen.supervision.programs import programs
-from fleetgen.telemetry.log_files import GREATEST_LIMIT, LogFiles, and_worse
-from fleetgen.telemetry.log_lines import LEVELS, LogLine
 from fleetgen.telemetry.logs import sentence
 
 _LOOK_MILLISECONDS = 100

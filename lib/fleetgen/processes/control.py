@@ -17,20 +17,20 @@ from fleetgen.config.model import is_loopback
 from fleetgen.config.token import read_token
 from fleetgen.domain.records import SECOND
 from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother
+from fleetgen.logbook.files import LogFiles
 from fleetgen.processes.worker import Worker
 from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.orphans import own_supervisor
 from fleetgen.supervision.programs import recorded_programs
 from fleetgen.telemetry.hosts import own_names
-from fleetgen.telemetry.log_files import LogFiles
-from fleetgen.web.api import create_app
-from fleetgen.web.control import Control
-from fleetgen.web.following import Follower
-from fleetgen.web.guard import Guard, Policy
-from fleetgen.web.metrics import control_registry
-from fleetgen.web.streams import Hub
-from fleetgen.web.supervised import SupervisedWatch
-from fleetgen.web.wire import Http, Server, accepted_at_once
+from fleetgen.web.api.app import create_app
+from fleetgen.web.api.control import Control
+from fleetgen.web.edge.guard import Guard, Policy
+from fleetgen.web.edge.wire import Http, Server, accepted_at_once
+from fleetgen.web.known.following import Follower
+from fleetgen.web.known.metrics import control_registry
+from fleetgen.web.known.streams import Hub
+from fleetgen.web.known.supervised import SupervisedWatch
 
 LOOK_SECONDS = 0.04
 """The longest time for which a change goes unnoticed."""

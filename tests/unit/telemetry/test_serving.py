@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from fleetgen.errors import HeldByAnother
 from fleetgen.telemetry import serving
 from fleetgen.telemetry.metrics import serve_metrics
-from fleetgen.web import wire
+from fleetgen.web.edge import wire
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 

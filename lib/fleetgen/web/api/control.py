@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
+from fleetgen.logbook.files import LogFiles
 from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.programs import Program
-from fleetgen.telemetry.log_files import LogFiles
 from fleetgen.telemetry.logs import Logger
-from fleetgen.web.following import Follower
-from fleetgen.web.streams import Hub
-from fleetgen.web.supervised import Supervised
+from fleetgen.web.known.following import Follower
+from fleetgen.web.known.streams import Hub
+from fleetgen.web.known.supervised import Supervised
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetgen.web.streams import KEPT_EVENTS, MOST_CLIENTS, Client, Event, Hub
+from fleetgen.web.known.streams import KEPT_EVENTS, MOST_CLIENTS, Client, Event, Hub
 
 
 def told(hub: Hub, count: int) -> None:

@@ -19,8 +19,8 @@ from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.bronze import read_meta
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Manifest
-from fleetgen.web.pace import BATCHES, Pace
-from fleetgen.web.streams import Hub
+from fleetgen.web.known.pace import BATCHES, Pace
+from fleetgen.web.known.streams import Hub
 
 MOST_TOLD = 200
 """Batches of a stream that one look tells of; of more at once, as after a backfill, the newest."""

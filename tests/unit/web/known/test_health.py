@@ -12,11 +12,11 @@ from fleetgen.domain.records import SECOND, Stream
 from fleetgen.generation import lifecycle
 from fleetgen.storage.manifest import Head, Totals
 from fleetgen.supervision.client import ProcessState
-from fleetgen.web import facts
-from fleetgen.web.following import LOST_SHOWN, Follower
-from fleetgen.web.health import LATE, REBUILT_SHOWN, health
-from fleetgen.web.streams import Hub
-from fleetgen.web.supervised import Supervised
+from fleetgen.web.known import facts
+from fleetgen.web.known.following import LOST_SHOWN, Follower
+from fleetgen.web.known.health import LATE, REBUILT_SHOWN, health
+from fleetgen.web.known.streams import Hub
+from fleetgen.web.known.supervised import Supervised
 from support.configs import ETC
 
 NOW = 1_767_225_600 * SECOND

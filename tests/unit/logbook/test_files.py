@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from supervisor.loggers import RotatingFileHandler
 
 from fleetgen.errors import UsageError
-from fleetgen.telemetry.log_files import LogFiles, and_worse
-from fleetgen.telemetry.log_lines import LEVELS, LogLine
+from fleetgen.logbook.files import LogFiles, and_worse
+from fleetgen.logbook.lines import LEVELS, LogLine
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PROCESSES = ("company", "control", "driver")

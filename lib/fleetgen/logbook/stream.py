@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from fleetgen.telemetry.log_index import BLOCK_BYTES, FileLevels, LevelFilter, LevelIndex
-from fleetgen.telemetry.log_lines import time_of
+from fleetgen.logbook.index import BLOCK_BYTES, FileLevels, LevelFilter, LevelIndex
+from fleetgen.logbook.lines import time_of
 
 NO_TIME = "1970-01-01T00:00:00.000000Z"
 """The time of lines in a log without any."""

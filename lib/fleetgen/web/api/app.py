@@ -5,10 +5,10 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from fleetgen import __version__
-from fleetgen.web.changing import changing
-from fleetgen.web.control import Control, Of
-from fleetgen.web.problems import answer_problems
-from fleetgen.web.reading import reading
+from fleetgen.web.api.changing import changing
+from fleetgen.web.api.control import Control, Of
+from fleetgen.web.api.problems import answer_problems
+from fleetgen.web.api.reading import reading
 
 
 def create_app(control: Control) -> FastAPI:

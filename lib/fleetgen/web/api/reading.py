@@ -9,11 +9,11 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fleetgen.cadence.clock import system_now
 from fleetgen.domain.records import Stream
 from fleetgen.storage.bronze import read_meta
-from fleetgen.web import answers
-from fleetgen.web.control import Control, Of
-from fleetgen.web.facts import EmulatedHealth, Health
-from fleetgen.web.health import health
-from fleetgen.web.streams import Client
+from fleetgen.web.api import answers
+from fleetgen.web.api.control import Control, Of
+from fleetgen.web.known.facts import EmulatedHealth, Health
+from fleetgen.web.known.health import health
+from fleetgen.web.known.streams import Client
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 

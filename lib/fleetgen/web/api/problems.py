@@ -14,9 +14,9 @@ from fleetgen.domain.records import iso
 from fleetgen.errors import FleetgenError, HeldByAnother, UsageError
 from fleetgen.generation.lifecycle import WrongDataset
 from fleetgen.storage.files import is_disk_fault, remedy_of
-from fleetgen.web.changing import changing
-from fleetgen.web.control import control_of
-from fleetgen.web.reading import reading
+from fleetgen.web.api.changing import changing
+from fleetgen.web.api.control import control_of
+from fleetgen.web.api.reading import reading
 
 
 def answer_problems(app: FastAPI) -> None:

@@ -12,9 +12,9 @@ from fleetgen.generation.lifecycle import OWN_PIPELINE, stall
 from fleetgen.storage.manifest import Head, Manifest, Reinitialisation, empty_manifest
 from fleetgen.supervision.client import ProcessState
 from fleetgen.supervision.deaths import MANY_DEATHS, RECENT_SECONDS
-from fleetgen.web import facts
-from fleetgen.web.following import LOST_SHOWN, Follower
-from fleetgen.web.supervised import Supervised
+from fleetgen.web.known import facts
+from fleetgen.web.known.following import LOST_SHOWN, Follower
+from fleetgen.web.known.supervised import Supervised
 
 DISK_FULL_BYTES = 16 * 1024 * 1024
 """With less than this free, the disk counts as full."""

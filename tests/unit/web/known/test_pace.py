@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fleetgen.domain.records import SECOND, Stream, iso
-from fleetgen.web.pace import BATCHES, Pace
+from fleetgen.web.known.pace import BATCHES, Pace
 
 START = 1_767_225_600 * SECOND
 

@@ -10,9 +10,9 @@ from prometheus_client.registry import Collector
 from fleetgen import __version__
 from fleetgen.domain.records import SECOND, Stream
 from fleetgen.supervision.deaths import CAUSES
-from fleetgen.web.following import Follower
-from fleetgen.web.health import free_bytes
-from fleetgen.web.supervised import Supervised
+from fleetgen.web.known.following import Follower
+from fleetgen.web.known.health import free_bytes
+from fleetgen.web.known.supervised import Supervised
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fleetgen.telemetry.logs import start_logging
-from fleetgen.web.guard import LONGEST_BODY, Guard, Policy
+from fleetgen.web.edge.guard import LONGEST_BODY, Guard, Policy
 
 LOCAL = Policy("127.0.0.1", frozenset({"depot"}))
 GUARDED = Policy("0.0.0.0", frozenset({"depot"}), "a-token-of-some-length")

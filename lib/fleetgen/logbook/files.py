@@ -20,9 +20,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from fleetgen.errors import FleetgenError, UsageError
-from fleetgen.telemetry.log_index import LevelFilter, LevelIndex
-from fleetgen.telemetry.log_lines import LEVELS, LogLine, normalised, parse, spelled
-from fleetgen.telemetry.log_stream import FileShrank, Place, ProcessLog, opened, process_names
+from fleetgen.logbook.index import LevelFilter, LevelIndex
+from fleetgen.logbook.lines import LEVELS, LogLine, normalised, parse, spelled
+from fleetgen.logbook.stream import FileShrank, Place, ProcessLog, opened, process_names
 
 DEFAULT_LIMIT = 100
 GREATEST_LIMIT = 1000

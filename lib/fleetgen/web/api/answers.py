@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from fleetgen.domain.records import Stream
-from fleetgen.web.facts import Answer, AutoReinit, Count, Time
+from fleetgen.web.known.facts import Answer, AutoReinit, Count, Time
 
 
 class Problem(Answer):

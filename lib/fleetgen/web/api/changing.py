@@ -13,9 +13,9 @@ from fleetgen.generation.cleaning import PauseRequired, clean
 from fleetgen.generation.lifecycle import OWN_PIPELINE, Resumed
 from fleetgen.storage.manifest import Manifest
 from fleetgen.supervision.client import empty_logs
-from fleetgen.web import answers
-from fleetgen.web.control import Control, Of
-from fleetgen.web.health import auto_reinit
+from fleetgen.web.api import answers
+from fleetgen.web.api.control import Control, Of
+from fleetgen.web.known.health import auto_reinit
 
 BASELINE_WAIT_SECONDS = 1.5
 """How long a resume waits for the first batches, so that its answer comes within 2 s."""

@@ -7,7 +7,7 @@ import os
 import re
 from threading import Lock
 
-from fleetgen.telemetry.log_lines import DEFAULT_LEVEL, LEVELS
+from fleetgen.logbook.lines import DEFAULT_LEVEL, LEVELS
 
 BLOCK_BYTES = 16 * 1024
 

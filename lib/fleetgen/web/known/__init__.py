@@ -1,0 +1,1 @@
+"""What is known of the set and its dataset: followed, never asked for while a request waits."""
