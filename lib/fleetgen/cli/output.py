@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import click
 
 from fleetgen.config.loading import LoadedConfig, in_full
-from fleetgen.config.model import Paths, folder
+from fleetgen.config.model import folder
+from fleetgen.config.tables.running import Paths
 from fleetgen.config.watching import load_or_last_good
 from fleetgen.errors import FleetgenError
 from fleetgen.storage.files import remedy_of

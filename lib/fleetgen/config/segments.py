@@ -13,7 +13,8 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fleetgen.config.model import Config, Fleet, Mode, Modes, QualityTable
+from fleetgen.config.model import Config, Mode
+from fleetgen.config.tables.dataset import Fleet, Modes, QualityTable
 from fleetgen.domain.records import Segment, Settings, instant, iso
 from fleetgen.errors import ManifestError
 from fleetgen.storage.files import make_folder, replace_file

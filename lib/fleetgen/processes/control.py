@@ -13,7 +13,7 @@ import uvicorn
 
 from fleetgen.cadence.clock import system_now
 from fleetgen.config.loading import LoadedConfig
-from fleetgen.config.model import is_loopback
+from fleetgen.config.tables.running import is_loopback
 from fleetgen.config.token import read_token
 from fleetgen.domain.records import SECOND
 from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother

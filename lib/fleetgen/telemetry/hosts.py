@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from fleetgen.config.model import is_loopback
+from fleetgen.config.tables.running import is_loopback
 
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 

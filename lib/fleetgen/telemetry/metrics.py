@@ -6,6 +6,7 @@ Totals are exported as the manifest has them, so they go on after a restart and 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import prometheus_client
@@ -57,6 +58,43 @@ def served_metrics(registry: CollectorRegistry, address: str, port: int) -> Iter
         server.shutdown()
 
 
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """A metric as it is declared; its name goes without the prefix."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = _TIMING_BUCKETS
+
+
+_HISTOGRAMS = (
+    _Declared("batch_start_lag_seconds", "Actual minus scheduled start of a batch."),
+    _Declared(
+        "batch_interval_deviation_seconds",
+        "Absolute difference between the actual and the scheduled time since the batch before.",
+    ),
+    _Declared("batch_duration_seconds", "Time spent in each phase of a batch.", ("phase",)),
+    _Declared("batch_size_records", "Records in a batch.", buckets=_SIZE_BUCKETS),
+    _Declared("manifest_lock_wait_seconds", "Time waited for the manifest's lock."),
+)
+_GAUGES = (
+    _Declared("batch_size_limit_records", "Bounds of a batch's size; NaN without bounds.", ("bound",)),
+    _Declared("batch_interval_seconds", "Target interval between batches."),
+    _Declared("configured_error_ratio", "Share of records that are to get an issue.", ("stream",)),
+    _Declared("paused", "1 while publishing is paused."),
+    _Declared("mode_active", "1 for the mode in force.", ("mode",)),
+    _Declared("companies_registered", "Companies registered since the dataset began."),
+    _Declared("data_disk_free_bytes", "Free space where the data lies."),
+    _Declared("last_batch_completion_timestamp_seconds", "When the last batch was published.", ("stream",)),
+    _Declared("next_batch_scheduled_timestamp_seconds", "When the next batch is due.", ("stream",)),
+    _Declared("config_last_reload_successful", "1 if the configuration was valid when last read."),
+    _Declared("config_last_reload_success_timestamp_seconds", "When the configuration was last read and valid."),
+    _Declared("build_info", "The version in use.", ("version",)),
+)
+_ERRORS = "Errors that were logged: work that is tried again, edits that are invalid."
+
+
 class GeneratorMetrics:
     """The metrics of the process that makes one stream."""
 
@@ -66,76 +104,45 @@ class GeneratorMetrics:
         ProcessCollector(registry=self.registry)
         self._totals = _TotalsCollector(stream)
         self.registry.register(self._totals)
-        self._lag = self._histogram(
-            "batch_start_lag_seconds", "Actual minus scheduled start of a batch.", _TIMING_BUCKETS
-        )
-        self._deviation = self._histogram(
-            "batch_interval_deviation_seconds",
-            "Absolute difference between the actual and the scheduled time since the batch before.",
-            _TIMING_BUCKETS,
-        )
-        self._duration = self._histogram(
-            "batch_duration_seconds", "Time spent in each phase of a batch.", _TIMING_BUCKETS, ["phase"]
-        )
-        self._size = self._histogram("batch_size_records", "Records in a batch.", _SIZE_BUCKETS)
-        self._bounds = self._gauge(
-            "batch_size_limit_records", "Bounds of a batch's size; NaN without bounds.", ["bound"]
-        )
-        self._interval = self._gauge("batch_interval_seconds", "Target interval between batches.")
-        self._error_ratio = self._gauge(
-            "configured_error_ratio", "Share of records that are to get an issue.", ["stream"]
-        )
-        self._paused = self._gauge("paused", "1 while publishing is paused.")
-        self._mode = self._gauge("mode_active", "1 for the mode in force.", ["mode"])
-        self._companies = self._gauge("companies_registered", "Companies registered since the dataset began.")
-        self._free = self._gauge("data_disk_free_bytes", "Free space where the data lies.")
-        self._completed = self._gauge(
-            "last_batch_completion_timestamp_seconds", "When the last batch was published.", ["stream"]
-        )
-        self._next = self._gauge("next_batch_scheduled_timestamp_seconds", "When the next batch is due.", ["stream"])
-        self._lock_wait = self._histogram(
-            "manifest_lock_wait_seconds", "Time waited for the manifest's lock.", _TIMING_BUCKETS
-        )
-        self._reload_ok = self._gauge(
-            "config_last_reload_successful", "1 if the configuration was valid when last read."
-        )
-        self._reload_time = self._gauge(
-            "config_last_reload_success_timestamp_seconds", "When the configuration was last read and valid."
-        )
-        self._errors = prometheus_client.Counter(
-            "fleetgen_errors_total",
-            "Errors that were logged: work that is tried again, edits that are invalid.",
-            ["phase"],
-            registry=self.registry,
-        )
-        self._gauge("build_info", "The version in use.", ["version"]).labels(__version__).set(1)
+        self._histograms = {
+            each.name: Histogram(
+                f"fleetgen_{each.name}", each.text, each.labels, buckets=each.buckets, registry=self.registry
+            )
+            for each in _HISTOGRAMS
+        }
+        self._gauges = {
+            each.name: Gauge(f"fleetgen_{each.name}", each.text, each.labels, registry=self.registry)
+            for each in _GAUGES
+        }
+        self._errors = prometheus_client.Counter("fleetgen_errors_total", _ERRORS, ["phase"], registry=self.registry)
         self._previous: tuple[int, int] | None = None
         self._know_labels()
 
     def _know_labels(self) -> None:
         """Export every label set at 0 from the start."""
+        self._gauges["build_info"].labels(__version__).set(1)
         for phase in PHASES:
-            self._duration.labels(phase)
+            self._histograms["batch_duration_seconds"].labels(phase)
         for phase in ERROR_PHASES:
             self._errors.labels(phase)
-        self._completed.labels(self.stream)
-        self._next.labels(self.stream)
-        self._error_ratio.labels(self.stream)
+        for gauge in _GAUGES:
+            if gauge.labels == ("stream",):
+                self._gauges[gauge.name].labels(self.stream)
 
     def published(self, batch: Published) -> None:
         """Count a batch. One that was not waited for tells nothing of the cadence and is left out there."""
         self.totals(batch.head.totals)
-        self._size.observe(batch.entry.record_count)
+        self._histograms["batch_size_records"].observe(batch.entry.record_count)
         for phase, seconds in batch.phases.items():
-            self._duration.labels(phase).observe(seconds)
-        self._completed.labels(self.stream).set(batch.finished_at / SECOND)
+            self._histograms["batch_duration_seconds"].labels(phase).observe(seconds)
+        self._gauges["last_batch_completion_timestamp_seconds"].labels(self.stream).set(batch.finished_at / SECOND)
         if batch.late or batch.first:
             self._previous = None
             return
-        self._lag.observe(max(0, batch.started_at - batch.scheduled_at) / SECOND)
+        self._histograms["batch_start_lag_seconds"].observe(max(0, batch.started_at - batch.scheduled_at) / SECOND)
         if self._previous is not None:
             actual, scheduled = batch.started_at - self._previous[0], batch.scheduled_at - self._previous[1]
-            self._deviation.observe(abs(actual - scheduled) / SECOND)
+            self._histograms["batch_interval_deviation_seconds"].observe(abs(actual - scheduled) / SECOND)
         self._previous = (batch.started_at, batch.scheduled_at)
 
     def left_out(self, gap: LeftOut) -> None:
@@ -152,41 +159,33 @@ class GeneratorMetrics:
         least, most = settings.events_per_batch or (float("nan"), float("nan"))
         if self.stream is Stream.COMPANIES:
             least = most = settings.companies_per_batch
-        self._bounds.labels("min").set(least)
-        self._bounds.labels("max").set(most)
-        self._interval.set(settings.interval_seconds(self.stream))
+        self._gauges["batch_size_limit_records"].labels("min").set(least)
+        self._gauges["batch_size_limit_records"].labels("max").set(most)
+        self._gauges["batch_interval_seconds"].set(settings.interval_seconds(self.stream))
         rate = settings.quality.error_rate(self.stream) if settings.quality else 0.0
-        self._error_ratio.labels(self.stream).set(rate)
+        self._gauges["configured_error_ratio"].labels(self.stream).set(rate)
         for mode in MODES:
-            self._mode.labels(mode).set(mode == settings.mode)
+            self._gauges["mode_active"].labels(mode).set(mode == settings.mode)
 
     def standing(self, paused: bool, companies: int, next_due: int | None, free_bytes: int) -> None:
         """Export where things stand."""
-        self._paused.set(paused)
-        self._companies.set(companies)
-        self._free.set(free_bytes)
+        self._gauges["paused"].set(paused)
+        self._gauges["companies_registered"].set(companies)
+        self._gauges["data_disk_free_bytes"].set(free_bytes)
         if next_due is not None:
-            self._next.labels(self.stream).set(next_due / SECOND)
+            self._gauges["next_batch_scheduled_timestamp_seconds"].labels(self.stream).set(next_due / SECOND)
 
     def config_read(self, valid: bool, at: int) -> None:
         """Export whether the configuration was valid when it was last read."""
-        self._reload_ok.set(valid)
+        self._gauges["config_last_reload_successful"].set(valid)
         if valid:
-            self._reload_time.set(at / SECOND)
+            self._gauges["config_last_reload_success_timestamp_seconds"].set(at / SECOND)
 
     def lock_waited(self, seconds: float) -> None:
-        self._lock_wait.observe(seconds)
+        self._histograms["manifest_lock_wait_seconds"].observe(seconds)
 
     def error(self, phase: str) -> None:
         self._errors.labels(phase).inc()
-
-    def _histogram(
-        self, name: str, text: str, buckets: tuple[float, ...], labels: list[str] | None = None
-    ) -> Histogram:
-        return Histogram(f"fleetgen_{name}", text, labels or [], buckets=buckets, registry=self.registry)
-
-    def _gauge(self, name: str, text: str, labels: list[str] | None = None) -> Gauge:
-        return Gauge(f"fleetgen_{name}", text, labels or [], registry=self.registry)
 
 
 class _TotalsCollector(Collector):

@@ -18,7 +18,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from fleetgen.config.model import is_loopback
+from fleetgen.config.tables.running import is_loopback
 from fleetgen.telemetry.hosts import is_own_host, own_names
 
 READ_SECONDS = 5

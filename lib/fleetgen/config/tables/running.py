@@ -1,0 +1,87 @@
+"""Owns the tables about the set that makes the data: paths, metrics, control, pipeline, supervisor."""
+
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator, model_validator
+
+from fleetgen.config.sizes import Size
+from fleetgen.config.tables.fields import FolderName, Port, Table, allowed, filled, whole
+
+
+class Paths(Table):
+    """Folders; relative ones are relative to the folder of the configuration file."""
+
+    data: FolderName = "../data"
+    """The data directory."""
+    run: FolderName = "../run"
+    """Sockets and pid files."""
+
+
+class Metrics(Table):
+    """Each process serves /metrics on a port of its own."""
+
+    address: Annotated[str, AfterValidator(filled), allowed("an address to listen on, as a string")] = "127.0.0.1"
+    """Address to listen on."""
+    company_port: Port = 9101
+    """Port of the company process."""
+    driver_port: Port = 9102
+    """Port of the driver process."""
+    pipeline_port: Port = 9103
+    """Port of the pipeline process."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Metrics":
+        if len({self.company_port, self.driver_port, self.pipeline_port}) < 3:
+            raise ValueError(
+                "gives two processes the same port: company_port, driver_port and pipeline_port must differ"
+            )
+        return self
+
+
+class Control(Table):
+    """The control process: HTTP API and its own metrics."""
+
+    enabled: Annotated[bool, allowed("true or false")] = True
+    """Whether the set has a control process."""
+    address: Annotated[str, AfterValidator(filled), allowed("an address to listen on, as a string")] = "127.0.0.1"
+    """Address to listen on; one that other machines reach needs a token_file."""
+    port: Port = 18000
+    """Port to listen on."""
+    token_file: Annotated[str, AfterValidator(filled), allowed("the path of a file, as a string")] | None = None
+    """File with the token that changes over HTTP must bear; relative to this file's folder."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Control":
+        if self.token_file is None and not is_loopback(self.address):
+            raise ValueError(
+                f"listens on {self.address!r}, which other machines may reach: set token_file to a file with a secret "
+                'of at least 16 characters, or address to "127.0.0.1"'
+            )
+        return self
+
+
+class Pipeline(Table):
+    """The pipeline process: carries published batches from bronze to silver and gold."""
+
+    enabled: Annotated[bool, allowed("true or false")] = True
+    """Whether the set has a pipeline process."""
+    memory: Annotated[int, Size(64)] | None = None
+    """Memory for the work on batches; absent: up to 700MB, less where the machine or the container has less."""
+
+
+class Supervisor(Table):
+    """How supervisord treats the processes."""
+
+    start_retries: Annotated[int, whole(0, 100)] = 5
+    """How often a process that cannot be started is tried again."""
+    stop_wait_seconds: Annotated[int, whole(1, 3600)] = 10
+    """How long a process may take to stop before it is killed."""
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
