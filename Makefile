@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test soak check format lint types imports bench coverage lock clean .run .dev .numpy-oldest
+.PHONY: help install install-dev run test soak check format lint types imports sizes bench coverage lock clean .run .dev .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +26,7 @@ soak: .dev ## run the long form of the tests that take long
 	@packaging/need promtool prometheus
 	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 7200
 
-check: format lint types imports ## run all static checks, cheapest first
+check: format lint types imports sizes ## run all static checks, cheapest first
 
 format: .dev
 	@$(BIN)/ruff format --check lib tests
@@ -39,6 +39,9 @@ types: .dev
 
 imports: .dev
 	@$(BIN)/lint-imports
+
+sizes: .dev ## print how long functions and files are
+	@$(BIN)/python packaging/sizes
 
 bench: .dev ## measure throughput, cadence and memory beside their peers
 	@for program in tests/benchmarks/bench_*.py; do $(BIN)/python "$$program" || exit 1; done

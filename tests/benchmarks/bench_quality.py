@@ -18,7 +18,8 @@ from fleetgen.config.model import Config
 from fleetgen.domain.records import Stream
 from fleetgen.generation.cleaning import clean
 from fleetgen.generation.dataset import Dataset
-from fleetgen.generation.maker import Published, StreamMaker
+from fleetgen.generation.maker import StreamMaker
+from fleetgen.generation.outcomes import Published
 from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.storage.layout import Layout
 

@@ -25,7 +25,8 @@ from fleetgen.cadence.clock import LogicalClock
 from fleetgen.config.model import Config
 from fleetgen.domain.records import Stream, instant
 from fleetgen.generation.dataset import Dataset
-from fleetgen.generation.maker import Published, StreamMaker
+from fleetgen.generation.maker import StreamMaker
+from fleetgen.generation.outcomes import Published
 from fleetgen.generation.recording import data_files
 from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.storage.layout import Layout

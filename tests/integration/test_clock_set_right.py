@@ -6,7 +6,7 @@ from fleetgen.cadence.clock import LogicalClock, system_now
 from fleetgen.cadence.loop import WakeUp, rest
 from fleetgen.domain.records import SECOND, Stream, iso
 from fleetgen.generation import lifecycle
-from fleetgen.generation.maker import LeftOut
+from fleetgen.generation.outcomes import LeftOut
 from support.configs import fleetgen
 from support.simulation import simulated
 

@@ -9,7 +9,7 @@ from fleetgen.cadence.schedule import Make
 from fleetgen.domain.records import SECOND, Stream, instant
 from fleetgen.generation import lifecycle
 from fleetgen.generation.checking import check
-from fleetgen.generation.maker import Published
+from fleetgen.generation.outcomes import Published
 from fleetgen.storage.ledger import GapEntry
 from support.configs import fleetgen
 from support.edits import assert_intervals_tile, entries

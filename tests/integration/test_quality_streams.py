@@ -18,7 +18,7 @@ from fleetgen.domain.records import ISSUE_TYPES, SECOND, Stream, batch_id
 from fleetgen.generation.backfilling import Backfill, Span
 from fleetgen.generation.checking import check, find_entry, remake
 from fleetgen.generation.cleaning import clean
-from fleetgen.generation.maker import Published
+from fleetgen.generation.outcomes import Published
 from fleetgen.generation.repairing import repair
 from fleetgen.processes.reporting import Reporter
 from fleetgen.storage.bronze import publish_batch, staged_truth

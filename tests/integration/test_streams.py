@@ -10,7 +10,7 @@ import pytest
 from fleetgen.domain.records import SECOND, Stream, instant
 from fleetgen.errors import HeldByAnother
 from fleetgen.generation.checking import check
-from fleetgen.generation.maker import LeftOut, Published
+from fleetgen.generation.outcomes import LeftOut, Published
 from fleetgen.storage.ledger import BatchEntry, GapEntry
 from support.simulation import Simulation, metas, records, simulated
 

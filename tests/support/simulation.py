@@ -11,7 +11,8 @@ from fleetgen.cadence.clock import LogicalClock
 from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.domain.records import SECOND, Stream, instant
 from fleetgen.generation.dataset import Dataset
-from fleetgen.generation.maker import LeftOut, Published, StreamMaker
+from fleetgen.generation.maker import StreamMaker
+from fleetgen.generation.outcomes import LeftOut, Published
 from fleetgen.generation.recording import CLOCK_KEYS
 
 NOON = instant("2026-01-05T12:00:07.250000Z")

@@ -6,7 +6,7 @@ segment and the pause are looked at for the last time, so a batch never appears 
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from fleetgen.cadence.clock import Clock, StopWatch
@@ -17,6 +17,7 @@ from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import empty_trash, finish_cleaning
 from fleetgen.generation.dataset import Dataset, ReadConfig
+from fleetgen.generation.outcomes import LeftOut, Published
 from fleetgen.generation.staging import Staged, finish, stage
 from fleetgen.storage import bronze
 from fleetgen.storage.files import FileLock, is_disk_fault
@@ -29,34 +30,6 @@ COMPANY_WAIT = 10 * SECOND
 
 _POLL = SECOND // 20
 _IDLE = SECOND
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A batch that was published, and how it went."""
-
-    entry: BatchEntry
-    head: Head
-    scheduled_at: int
-    started_at: int
-    finished_at: int
-    late: bool
-    """It fell due while nobody attended."""
-    first: bool
-    """It is the stream's first, made at once."""
-    dirty: bool
-    """Issues were injected, if any were drawn."""
-    phases: dict[str, float] = field(default_factory=dict)
-    """Seconds spent in each phase."""
-    target_count: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Intervals that were recorded as a gap."""
-
-    entry: GapEntry
-    head: Head
 
 
 class StreamMaker:

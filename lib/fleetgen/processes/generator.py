@@ -11,7 +11,8 @@ from fleetgen.domain.records import Stream, iso
 from fleetgen.errors import ConfigurationError
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
-from fleetgen.generation.maker import LeftOut, Published, StreamMaker
+from fleetgen.generation.maker import StreamMaker
+from fleetgen.generation.outcomes import LeftOut, Published
 from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.processes.reporting import Reporter
 from fleetgen.processes.worker import Work, Worker

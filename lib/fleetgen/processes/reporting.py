@@ -3,7 +3,7 @@
 from collections import deque
 
 from fleetgen.domain.records import SECOND, Settings, Stream
-from fleetgen.generation.maker import LeftOut, Published
+from fleetgen.generation.outcomes import LeftOut, Published
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Manifest
 from fleetgen.telemetry.logs import Logger

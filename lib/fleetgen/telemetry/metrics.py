@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from fleetgen import __version__
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream
 from fleetgen.errors import HeldByAnother
-from fleetgen.generation.maker import LeftOut, Published
+from fleetgen.generation.outcomes import LeftOut, Published
 from fleetgen.storage.manifest import Totals
 from fleetgen.telemetry.serving import MetricsServer, start_serving
 
