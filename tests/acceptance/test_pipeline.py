@@ -19,9 +19,10 @@ import pytest
 from deltalake import DeltaTable
 
 from fleetgen.domain.records import SECOND, Stream, instant
+from fleetgen.medallion.embedded.reading import FORMS
+from fleetgen.medallion.embedded.tables import load
+from fleetgen.medallion.forms import TableForm
 from fleetgen.medallion.gold import GOLD
-from fleetgen.medallion.reading import FORMS
-from fleetgen.medallion.tables import TableForm, load
 from fleetgen.storage.bronze import read_meta
 from support.configs import fleetgen
 from support.delta_tables import batches, contents

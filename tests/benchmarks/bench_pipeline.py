@@ -22,8 +22,8 @@ from fleetgen.config.model import Config
 from fleetgen.domain.records import Stream
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
-from fleetgen.medallion.engine import Engine
-from fleetgen.medallion.reading import FORMS
+from fleetgen.medallion.embedded.engine import EmbeddedEngine
+from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, Ledger
 
@@ -78,8 +78,8 @@ def _entries(folder: Path, stream: Stream) -> list[BatchEntry]:
     return list(Ledger(Layout(folder).ledger(stream)).batches())
 
 
-def _engine(folder: Path) -> Engine:
-    return Engine(Layout(folder), "a-benchmark", lambda: None, KEEP_SECONDS)
+def _engine(folder: Path) -> EmbeddedEngine:
+    return EmbeddedEngine(Layout(folder), "a-benchmark", lambda: None, KEEP_SECONDS)
 
 
 def one_by_one(folder: Path, count: int) -> dict[str, Any]:

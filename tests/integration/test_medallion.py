@@ -23,11 +23,11 @@ from deltalake import DeltaTable
 from fleetgen.cli import tables as commands
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError, SystemLacks, UsageError
-from fleetgen.medallion.engine import Engine
+from fleetgen.medallion.embedded.engine import EmbeddedEngine
+from fleetgen.medallion.embedded.reading import FORMS, NoTables, table_facts
+from fleetgen.medallion.embedded.tables import DamagedTable
+from fleetgen.medallion.embedded.upkeep import DUE_COMMITS
 from fleetgen.medallion.lines import DamagedBatch
-from fleetgen.medallion.reading import FORMS, NoTables, table_facts
-from fleetgen.medallion.tables import DamagedTable
-from fleetgen.medallion.upkeep import DUE_COMMITS
 from fleetgen.storage.layout import Layout
 from support.delta_tables import batches, contents, dirty, engine, follow
 from support.simulation import records
@@ -193,7 +193,7 @@ def test_a_damaged_batch_is_named_and_carried_once_it_is_repaired(layout: Layout
 
 def test_tables_of_another_dataset_are_made_anew(layout: Layout) -> None:
     engine(layout).carry(Stream.EVENTS, batches(layout, Stream.EVENTS)[:3])
-    other = Engine(layout, "another", lambda: None)
+    other = EmbeddedEngine(layout, "another", lambda: None)
     assert other.next_batch(Stream.EVENTS) == 0
     assert table_facts(layout)[0].rows == 0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import Stream
-from fleetgen.medallion.engine import Engine
+from fleetgen.medallion.embedded.engine import EmbeddedEngine
 from fleetgen.storage.layout import Layout
 from support.delta_tables import DATASET, follow
 
@@ -29,7 +29,7 @@ def work(layout: Layout, dies_after: int | None, most: int) -> None:
         if beats == dies_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    follow(layout, Engine(layout, DATASET, beat, keep_seconds=1), first=Stream.EVENTS, most=most)
+    follow(layout, EmbeddedEngine(layout, DATASET, beat, keep_seconds=1), first=Stream.EVENTS, most=most)
 
 
 def child(layout: Layout, dies_after: int | None, most: int) -> int:

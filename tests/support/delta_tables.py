@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from fleetgen.domain.records import Stream
-from fleetgen.medallion.engine import Engine
-from fleetgen.medallion.reading import FORMS
-from fleetgen.medallion.tables import load
+from fleetgen.medallion.embedded.engine import EmbeddedEngine
+from fleetgen.medallion.embedded.reading import FORMS
+from fleetgen.medallion.embedded.tables import load
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, Ledger
 from support.simulation import Simulation, simulated
@@ -30,12 +30,12 @@ def batches(layout: Layout, stream: Stream) -> list[BatchEntry]:
     return list(Ledger(layout.ledger(stream)).batches())
 
 
-def engine(layout: Layout, keep_seconds: int = 600) -> Engine:
+def engine(layout: Layout, keep_seconds: int = 600) -> EmbeddedEngine:
     """Return an engine as a process makes one at its start."""
-    return Engine(layout, DATASET, lambda: None, keep_seconds)
+    return EmbeddedEngine(layout, DATASET, lambda: None, keep_seconds)
 
 
-def follow(layout: Layout, carrier: Engine, first: Stream = Stream.COMPANIES, most: int = 1) -> None:
+def follow(layout: Layout, carrier: EmbeddedEngine, first: Stream = Stream.COMPANIES, most: int = 1) -> None:
     """Carry what is missing, so many batches of each stream at a time, and keep the tables up between."""
     streams = [first, *(stream for stream in Stream if stream is not first)]
     pending = {stream: batches(layout, stream)[carrier.next_batch(stream) :] for stream in streams}

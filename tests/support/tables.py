@@ -14,8 +14,8 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleetgen.domain.records import Stream
-from fleetgen.medallion.reading import FORMS
-from fleetgen.medallion.tables import load
+from fleetgen.medallion.embedded.reading import FORMS
+from fleetgen.medallion.embedded.tables import load
 from fleetgen.storage.layout import Layout
 from support.delta_tables import batches, contents, engine, follow
 from support.patience import wait_for

@@ -76,7 +76,7 @@ def tables(as_json: bool, config_file: Path) -> None:
 
 def _reading() -> Any:
     try:
-        from fleetgen.medallion import reading
+        from fleetgen.medallion.embedded import reading
     except ImportError as fault:
         raise SystemLacks(f"{fault.name} is not installed: pip install 'fleetgen[pipeline]'") from fault
     return reading

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from fleetgen.domain.records import Stream
+from fleetgen.medallion.forms import TableForm
 from fleetgen.medallion.rules import ISSUE_OF_RULE
-from fleetgen.medallion.tables import TableForm
 
 _TEXT, _COUNT, _TIME = pa.string(), pa.int64(), pa.timestamp("us", "UTC")
 _BATCH = {"batch_number": _COUNT, "batch_id": _TEXT}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from fleetgen.domain.records import Stream
+from fleetgen.medallion.forms import TableForm
 from fleetgen.medallion.rules import record_columns
-from fleetgen.medallion.tables import TableForm
 
 _ARROW = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "TIMESTAMPTZ": pa.timestamp("us", "UTC")}
 _PLACE = (("batch_number", pa.int64()), ("batch_id", pa.string()), ("line", pa.int64()))

@@ -1,10 +1,13 @@
 """The pipeline process: carries the published batches into the tables, as they come or once."""
 
+from functools import partial
+
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.records import SECOND
 from fleetgen.generation.lifecycle import WrongDataset
-from fleetgen.medallion.budget import carrying
-from fleetgen.medallion.carrier import Carrier
+from fleetgen.medallion.carrying.carrier import Carrier
+from fleetgen.medallion.embedded.budget import carrying
+from fleetgen.medallion.embedded.engine import EmbeddedEngine
 from fleetgen.processes.worker import Work, Worker
 from fleetgen.telemetry.metrics import served_metrics
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
@@ -20,7 +23,8 @@ class Pipeline(Work):
         self._worker, self._log = worker, worker.log
         loaded = worker.loaded
         budget = carrying(loaded.config.pipeline.memory)
-        self._carrier = Carrier(loaded.layout, budget, worker.clock, worker.log, self.metrics, worker.heartbeat.beat)
+        open_engine = partial(EmbeddedEngine, loaded.layout, beat=worker.heartbeat.beat, budget=budget)
+        self._carrier = Carrier(loaded.layout, open_engine, worker.clock, worker.log, self.metrics)
 
     def begin(self) -> None:
         self._carrier.hold()

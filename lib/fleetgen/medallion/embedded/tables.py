@@ -5,7 +5,6 @@ kill reads there where to go on. What is in the tables is said in `silver` and `
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from deltalake.exceptions import DeltaError
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
+from fleetgen.medallion.forms import TableForm
 from fleetgen.storage.files import remove_tree
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.probing import can_link, require_path_for_tables
@@ -42,23 +42,6 @@ _WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=1 << 17, dat
 
 class DamagedTable(FleetgenError):
     """A table cannot be read: remove its folder, and the pipeline makes it anew from bronze."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableForm:
-    """A table as it is declared."""
-
-    name: str
-    layer: str
-    """``silver`` or ``gold``."""
-    schema: pa.Schema
-    streams: tuple[Stream, ...]
-    """The streams whose batches it follows."""
-    partition_by: tuple[str, ...] = ()
-
-    def folder(self, layout: Layout) -> Path:
-        """Return the folder of the table."""
-        return layout.data / ("staged" if self.layer == "silver" else "processed") / self.name
 
 
 class Table:

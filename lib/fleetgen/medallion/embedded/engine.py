@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 
@@ -19,19 +18,18 @@ import pyarrow as pa
 
 from fleetgen.cadence.clock import StopWatch
 from fleetgen.domain.records import Stream
-from fleetgen.errors import FleetgenError
-from fleetgen.medallion.budget import Budget, carrying
+from fleetgen.medallion.carrying.engine import Carried
+from fleetgen.medallion.carrying.order import missing, passes
+from fleetgen.medallion.embedded.budget import Budget, carrying
+from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table, open_table
+from fleetgen.medallion.embedded.totals import line_totals
+from fleetgen.medallion.embedded.upkeep import Upkeep
 from fleetgen.medallion.gold import GOLD, UNKNOWN, Gold, gold_of
 from fleetgen.medallion.lines import read_batches
 from fleetgen.medallion.rules import judge
 from fleetgen.medallion.silver import QUARANTINE, RECORDS, Silver, silver_of
-from fleetgen.medallion.tables import KEEP_SECONDS, Table, open_table
-from fleetgen.medallion.upkeep import Upkeep
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
-
-PASS_BATCHES = 250
-"""So many batches are carried at once, as far as the budget has memory for their lines."""
 
 _COMMITS_AT_ONCE = 4
 _BATCHES_SQL = """
@@ -41,22 +39,7 @@ _BATCHES_SQL = """
 _BATCH_COLUMNS = ("stream", "batch_number", "batch_id", "interval_start", "interval_end", "lines")
 
 
-@dataclass
-class Carried:
-    """What became of the batches that were carried."""
-
-    batches: int = 0
-    lines: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    """Lines by outcome: ``accepted``, ``quarantined``, ``duplicate``."""
-    rules: Counter[str] = field(default_factory=Counter)
-    """Rejected lines by rule."""
-    rows: Counter[str] = field(default_factory=Counter)
-    """Rows written, by table."""
-    silver_to_gold_seconds: float = 0.0
-
-
-class Engine:
+class EmbeddedEngine:
     """Carries published batches into the tables of one dataset."""
 
     def __init__(
@@ -89,13 +72,17 @@ class Engine:
         Raises DamagedBatch, before anything of the pass is written, if bronze is not as it was published.
         """
         carried = Carried()
-        for run in _passes(self._missing(stream, entries), self._budget.lines):
+        for run in passes(missing(stream, entries, self.next_batch(stream)), self._budget.lines):
             self._carry(stream, run, carried)
         return carried
 
     def maintain(self) -> bool:
         """Keep up one table if one is due; return whether one was. To be called between batches."""
         return self._upkeep.perform()
+
+    def totals(self) -> dict[Stream, Counter[str]]:
+        """Return the lines of both streams in the tables, by outcome."""
+        return line_totals(self._layout)
 
     def close(self) -> None:
         """Let go of threads and memory."""
@@ -104,14 +91,6 @@ class Engine:
 
     def _tables_of(self, stream: Stream) -> list[Table]:
         return [table for table in self._tables.values() if stream in table.form.streams]
-
-    def _missing(self, stream: Stream, entries: Sequence[BatchEntry]) -> list[BatchEntry]:
-        first = self.next_batch(stream)
-        missing = [entry for entry in entries if entry.batch_number >= first]
-        numbers = [entry.batch_number for entry in missing]
-        if numbers != list(range(first, first + len(missing))):
-            raise FleetgenError(f"The tables of {stream} go on at batch {first}; they were given {numbers[:3]} ….")
-        return missing
 
     def _carry(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> None:
         watch = StopWatch()
@@ -250,20 +229,6 @@ class Engine:
             else:
                 carried.rules[rule] += count
                 carried.outcomes["duplicate" if rule == "duplicate" else "quarantined"] += count
-
-
-def _passes(entries: Sequence[BatchEntry], most_lines: int) -> Iterator[list[BatchEntry]]:
-    """Divide batches into runs that fit into memory; a larger batch is one by itself."""
-    run: list[BatchEntry] = []
-    lines = 0
-    for entry in entries:
-        if run and (lines + entry.record_count > most_lines or len(run) == PASS_BATCHES):
-            yield run
-            run, lines = [], 0
-        run.append(entry)
-        lines += entry.record_count
-    if run:
-        yield run
 
 
 def _batch_rows(stream: Stream, entries: Sequence[BatchEntry]) -> pa.Table:

@@ -18,10 +18,11 @@ from deltalake import DeltaTable
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
 from fleetgen.machine import temporary_folder
-from fleetgen.medallion.budget import asking
+from fleetgen.medallion.embedded.budget import asking
+from fleetgen.medallion.embedded.tables import load
+from fleetgen.medallion.forms import TableForm
 from fleetgen.medallion.gold import GOLD
 from fleetgen.medallion.silver import QUARANTINE, RECORDS
-from fleetgen.medallion.tables import TableForm, load
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.reading import read_json
 

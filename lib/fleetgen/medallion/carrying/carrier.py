@@ -14,11 +14,9 @@ from fleetgen.errors import HeldByAnother
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import OWN_PIPELINE
-from fleetgen.medallion.budget import Budget
-from fleetgen.medallion.engine import Carried, Engine
-from fleetgen.medallion.holding import Holding
+from fleetgen.medallion.carrying.engine import Carried, Engine
+from fleetgen.medallion.carrying.holding import Holding
 from fleetgen.medallion.lines import DamagedBatch
-from fleetgen.medallion.totals import line_totals
 from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
@@ -37,17 +35,16 @@ class Carrier:
     def __init__(
         self,
         layout: Layout,
-        budget: Budget,
+        open_engine: Callable[[str], Engine],
         clock: Clock,
         log: Logger,
         metrics: PipelineMetrics,
-        beat: Callable[[], None],
     ) -> None:
         self.layout, self.log, self.metrics, self.clock = layout, log, metrics, clock
         self.holding = Holding()
         self.tries_again = True
         """Whether somebody calls `step` again after a damaged batch, for what is said of it."""
-        self._budget, self._beat = budget, beat
+        self._open_engine = open_engine
         self._dataset = Dataset(layout)
         self._holder = FileLock(layout.tables_holder_lock)
         self._writer = FileLock(layout.tables_lock)
@@ -115,7 +112,7 @@ class Carrier:
             self.metrics.failed()
             again = f"; it tries again in {wait // SECOND} s" if self.tries_again else ""
             self.log.error(f"Pipeline could not go on with {stream}{again}: {fault}", kind="error")
-            self._count_lines()  # passes before the one with the damaged batch may be in the tables
+            self._count_lines(engine)  # passes before the one with the damaged batch may be in the tables
 
     def _carry_singly(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
         """Carry batches one by one: so those before a damaged one get into the tables."""
@@ -127,15 +124,15 @@ class Carrier:
         if self._engine is None or manifest.dataset_id != self._dataset_id:
             self.drop()
             self.holding = Holding()
-            self._engine = Engine(self.layout, manifest.dataset_id, self._beat, budget=self._budget)
+            self._engine = self._open_engine(manifest.dataset_id)
             self._dataset_id = manifest.dataset_id
-            self._count_lines()
+            self._count_lines(self._engine)
             self._acknowledge(manifest, {stream: self._engine.next_batch(stream) - 1 for stream in Stream})
         return self._engine
 
-    def _count_lines(self) -> None:
+    def _count_lines(self, engine: Engine) -> None:
         """Take the totals from gold, where a kill may have left them ahead of other tables."""
-        self._totals = line_totals(self.layout)
+        self._totals = engine.totals()
         manifest = self._dataset.manifest()
         self._counted = {stream: manifest.head(stream).next_batch - 1 for stream in Stream}
         self.metrics.records(self._totals)
@@ -153,7 +150,7 @@ class Carrier:
         self._acknowledge(manifest, {stream: entries[-1].batch_number}, latencies)
         self._tell(stream, entries, carried, latencies)
         if entries[0].batch_number <= self._counted[stream]:
-            self._count_lines()
+            self._count_lines(engine)
         else:
             self._totals[stream] += carried.outcomes
 

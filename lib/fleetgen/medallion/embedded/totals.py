@@ -3,8 +3,8 @@
 from collections import Counter
 
 from fleetgen.domain.records import Stream
+from fleetgen.medallion.embedded.tables import load
 from fleetgen.medallion.gold import BATCHES
-from fleetgen.medallion.tables import load
 from fleetgen.storage.layout import Layout
 
 _COLUMNS = {"accepted": "accepted", "quarantined": "quarantined", "duplicates": "duplicate"}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from fleetgen.medallion.tables import NO_HOOKS, Table
+from fleetgen.medallion.embedded.tables import NO_HOOKS, Table
 from fleetgen.storage.reading import read_json
 
 DUE_COMMITS = 24

@@ -1,0 +1,1 @@
+"""The embedded engine: DuckDB judges and counts, delta-rs keeps the tables."""

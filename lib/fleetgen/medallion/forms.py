@@ -1,0 +1,26 @@
+"""Owns how a table is declared, whichever engine keeps it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from fleetgen.domain.records import Stream
+from fleetgen.storage.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class TableForm:
+    """A table as it is declared."""
+
+    name: str
+    layer: str
+    """``silver`` or ``gold``."""
+    schema: pa.Schema
+    streams: tuple[Stream, ...]
+    """The streams whose batches it follows."""
+    partition_by: tuple[str, ...] = ()
+
+    def folder(self, layout: Layout) -> Path:
+        """Return the folder of the table."""
+        return layout.data / ("staged" if self.layer == "silver" else "processed") / self.name
