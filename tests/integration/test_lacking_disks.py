@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.configs import fleetgen
-from support.disks import lacking, mount_of_its_own
+from support.disks import lacking, mount_of_its_own, mounted
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems, which only root may")
 
@@ -83,3 +83,13 @@ def test_a_path_that_the_tables_cannot_have_is_refused_with_the_way_out(place: P
     refused = fleetgen(*UP, cwd=place / name)
     assert refused.returncode == 71
     assert "rename the folder, or set pipeline.enabled to false" in refused.stderr
+
+
+@as_root
+def test_a_preset_cannot_be_chosen_where_the_present_file_cannot_be_kept_beside_it(place: Path) -> None:
+    with mount_of_its_own(place / "etc"):
+        mounted("-o", "remount,bind,ro", place / "etc")
+        refused = fleetgen("config", "use", "small", cwd=place)
+    assert refused.returncode == 73
+    assert "Read-only file system" in refused.stderr
+    assert "mount its folder instead" in refused.stderr

@@ -17,6 +17,8 @@ from fleetgen.config.presets import CONFIG_FILE, SCHEMA_FILE, json_schema, prese
 from fleetgen.errors import CannotCreate
 from fleetgen.storage.files import cannot_create
 
+_KEPT_BESIDE = "The present file is kept beside itself: where it is mounted, mount its folder instead."
+
 
 @click.group
 def config() -> None:
@@ -69,7 +71,7 @@ def use(name: str, config_file: Path) -> None:
         try:
             shutil.copyfile(config_file, backup)
         except OSError as fault:
-            raise cannot_create(backup, fault) from fault
+            raise CannotCreate(f"{cannot_create(backup, fault)} {_KEPT_BESIDE}") from fault
         kept = f" The file that was there is kept as {backup}."
     write_config(config_file, text)
     click.echo(f"{config_file} is now the preset {name}.{kept} A running set follows within a second.")
