@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import Fault, ServerProxy
+from xml.parsers.expat import ExpatError
+from xmlrpc.client import Error, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -89,7 +90,7 @@ class Supervisor:
         proxy = ServerProxy("http://127.0.0.1", transport=SupervisorTransport(serverurl=f"unix://{self._socket}"))
         try:
             return getattr(proxy, method)(*arguments)
-        except (OSError, Fault, HTTPException) as fault:
+        except (OSError, Error, ExpatError, HTTPException) as fault:
             raise Unreachable(f"supervisord does not answer on {self._socket}: {fault}.") from fault
 
 
