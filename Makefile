@@ -19,7 +19,7 @@ run: .run ## start the set; Ctrl-C stops it
 
 test: .dev .numpy-oldest ## run all tests, the long ones in their short form
 	@packaging/need promtool prometheus
-	@$(BIN)/python -m pytest -n 4 --dist loadfile -m "not quiet"
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not quiet"
 	@$(BIN)/python -m pytest -m quiet
 
 soak: .dev ## run the long form of the tests that take long

@@ -26,7 +26,7 @@ from support.tables import (
 )
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
-KILLS = int(os.environ.get("FLEETGEN_KILLS", "100" if SOAK else "20"))
+KILLS = int(os.environ.get("FLEETGEN_KILLS", "100" if SOAK else "12"))
 
 pytestmark = pytest.mark.soak
 

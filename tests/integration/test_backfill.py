@@ -20,7 +20,7 @@ from support.patience import wait_for
 from support.simulation import NOON, Simulation, simulated
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
-KILLS = 25 if SOAK else 5
+KILLS = 25 if SOAK else 3
 MEMORY = Path("/dev/shm")
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 
