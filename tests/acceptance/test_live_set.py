@@ -45,6 +45,7 @@ def running() -> Iterator[RunningSet]:
 def text(running: RunningSet) -> Iterator[str]:
     """The configuration of the running set, which is put back in the end."""
     text = running.config.read_text()
+    wait_for(lambda: in_mode(running, "emulated"), 15, "The end of what the test before has changed")
     yield text
     if running.config.read_text() != text:
         running.config.write_text(text)
