@@ -59,7 +59,7 @@ def test_a_mount_that_batches_cannot_be_moved_into_is_refused_before_anything_is
 
 
 @as_root
-@pytest.mark.parametrize("folder", ["", "staged", "processed/fleet_by_geography", "manifests/logs"])
+@pytest.mark.parametrize("folder", ["", "processed/fleet_by_geography"])
 def test_other_mounts_are_welcome(place: Path, folder: str) -> None:
     with mount_of_its_own(place / "data" / folder):
         for command in (BACKFILL, ("run", "pipeline", "--once"), ("verify", "--all")):
@@ -76,7 +76,7 @@ def test_a_mount_that_comes_later_ends_a_process_instead_of_being_tried_again_fo
     assert refused.returncode == 71
 
 
-@pytest.mark.parametrize("name", ["a%41b", "a[1]", "a^b", "a|b", "a\\b"])
+@pytest.mark.parametrize("name", ["a%41b", "a[1]", "a\\b"])
 def test_a_path_that_the_tables_cannot_have_is_refused_with_the_way_out(place: Path, name: str) -> None:
     (place / name).mkdir()
     assert fleetgen("init", place / name, cwd=place).returncode == 0
