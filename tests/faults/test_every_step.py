@@ -20,7 +20,7 @@ from fleetgen.storage.layout import Layout
 from support.dying_maker import LIVES, in_child, live
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
-STRIDE = 1 if SOAK else 4
+STRIDE = 1 if SOAK else 8
 PROGRAM = Path(__file__).parents[1] / "support" / "dying_maker.py"
 MEMORY = Path("/dev/shm")
 

@@ -13,7 +13,7 @@ from support.patience import wait_for
 from support.sets import RunningSet, running_set
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
-KILLS = int(os.environ.get("FLEETGEN_KILLS", "1000" if SOAK else "30"))
+KILLS = int(os.environ.get("FLEETGEN_KILLS", "1000" if SOAK else "20"))
 
 pytestmark = pytest.mark.soak
 
