@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test soak check format lint types imports sizes bench coverage lock clean .run .dev .numpy-oldest
+.PHONY: help install install-dev run test test-unit soak check format lint types imports sizes bench coverage lock clean .run .dev .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,6 +21,9 @@ test: .dev .numpy-oldest ## run all tests, the long ones in their short form
 	@packaging/need promtool prometheus
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not quiet"
 	@$(BIN)/python -m pytest -m quiet
+
+test-unit: .dev ## run the unit tests alone, within half a minute
+	@$(BIN)/python -m pytest -q -n 2 --hypothesis-profile quick tests/unit
 
 soak: .dev ## run the long form of the tests that take long
 	@packaging/need promtool prometheus
@@ -46,8 +49,8 @@ sizes: .dev ## print how long functions and files are
 bench: .dev ## measure throughput, cadence and memory beside their peers
 	@for program in tests/benchmarks/bench_*.py; do $(BIN)/python "$$program" || exit 1; done
 
-coverage: .dev ## run the tests and report which lines they reach
-	@$(BIN)/coverage run -m pytest tests/unit && $(BIN)/coverage report --skip-covered
+coverage: .dev ## report which lines the unit and property tests reach
+	@$(BIN)/coverage run -m pytest tests/unit tests/properties && $(BIN)/coverage report --skip-covered
 
 lock: .dev ## compile the locks anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/core.txt --group pyproject.toml:build pyproject.toml

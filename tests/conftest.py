@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("fleetgen", deadline=None)  # machines are noisy
+settings.register_profile("quick", deadline=None, max_examples=20)  # `make test-unit`
 settings.load_profile("fleetgen")
 
 

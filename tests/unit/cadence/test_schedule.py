@@ -188,7 +188,7 @@ def skipped(world: World) -> list[Skip]:
 
 anything = given(world=begun_worlds | fresh_worlds, what_happens=happenings)
 after_the_start = given(world=begun_worlds, what_happens=happenings)
-often = settings(derandomize=True, deadline=None, max_examples=250)
+often = settings(derandomize=True, max_examples=2 * settings().max_examples)
 
 
 @anything

@@ -16,7 +16,7 @@ from fleetgen.medallion.lines import split_lines
 from fleetgen.medallion.rules import ISSUE_OF_RULE, KEPT_CHARACTERS, RULES, judge, record_columns
 from fleetgen.storage.bronze import TRUTH_FILE
 from support.delta_tables import batches, contents, dirty, engine, follow
-from unit.medallion.nasty import END, NASTY, START, event, record
+from support.nasty_lines import END, NASTY, START, event, record
 
 
 @pytest.fixture(scope="module")
