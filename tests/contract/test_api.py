@@ -18,13 +18,21 @@ from support.api import ServerEvent, client_of, problem, samples, server_events
 from support.patience import wait_for
 from support.sets import FLEETGEN, RunningSet, running_set
 
-STREAM_FACTS = {"total_batches", "total_records", "last_batch_id", "last_batch_time", "idle_seconds"}
+STREAM_FACTS = {
+    "total_batches",
+    "total_records",
+    "last_batch_id",
+    "last_batch_time",
+    "idle_seconds",
+    "next_batch_time",
+}
 HEALTH = {
     "status": None,
     "reasons": None,
     "timestamp": None,
     "generation_mode": None,
     "dataset_id": None,
+    "base_seed": None,
     "uptime": {"seconds", "hours", "start_time"},
     "company_generator": STREAM_FACTS,
     "driver_generator": STREAM_FACTS | {"last_interval_end"},
@@ -32,7 +40,7 @@ HEALTH = {
     "state": {"last_saved", "state_file"},
     "processes": None,
     "quality": {"enabled", "event_error_rate", "company_error_rate", "records_corrupted", "issue_counts"},
-    "pipeline": {"latencies", "backlog", "consumers"},
+    "pipeline": {"latencies", "backlog", "lines", "rejected", "consumers"},
     "cadence": {"batches_per_minute", "records_per_second", "start_lag_p99_seconds"},
     "config": {"valid", "error", "digest", "loaded_at"},
     "auto_reinit": {"performed", "at", "actions", "missing_files"},
@@ -146,7 +154,7 @@ def test_health_has_the_fields_of_the_contract_and_no_other(api: httpx.Client) -
     for name, fields in HEALTH.items():
         assert fields is None or set(told[name]) == fields, name
     assert {frozenset(each) for each in told["processes"]} == {
-        frozenset({"name", "state", "pid", "uptime_seconds", "restarts"})
+        frozenset({"name", "state", "pid", "uptime_seconds", "restarts", "since"})
     }
 
 
@@ -197,10 +205,16 @@ def test_health_names_every_process_with_its_pid(api: httpx.Client, running: Run
 
 def test_before_the_first_batch_what_is_not_there_is_null(empty: httpx.Client) -> None:
     told = health(empty)
-    nothing = {"last_batch_id": None, "last_batch_time": None, "idle_seconds": None}
+    nothing = {"last_batch_id": None, "last_batch_time": None, "idle_seconds": None, "next_batch_time": None}
     assert told["company_generator"] == {"total_batches": 0, "total_records": 0, **nothing}
     assert told["driver_generator"] == {"total_batches": 0, "total_records": 0, **nothing, "last_interval_end": None}
-    assert told["pipeline"] == {"latencies": None, "backlog": None, "consumers": []}
+    assert told["pipeline"] == {
+        "latencies": None,
+        "backlog": None,
+        "lines": None,
+        "rejected": None,
+        "consumers": [],
+    }
     assert told["verification"]["missing"] == ["raw/companies.jsonl", "raw/events"]
     assert told["verification"]["event_file_count"] == 0
     assert set(told) == {*HEALTH, "emulated_config"}

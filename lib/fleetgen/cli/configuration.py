@@ -1,9 +1,7 @@
 """Owns the commands about the configuration: config, mode, init."""
 
 import json
-import os
 import shutil
-from itertools import chain, count
 from pathlib import Path
 
 import click
@@ -11,13 +9,11 @@ import tomli_w
 
 from fleetgen.cli.output import with_config
 from fleetgen.cli.welcome import quoted
-from fleetgen.config.editing import set_mode, write_config
+from fleetgen.config.editing import keep_beside, set_mode, write_config
 from fleetgen.config.loading import load, parse
 from fleetgen.config.presets import CONFIG_FILE, SCHEMA_FILE, json_schema, preset_names, preset_text, shipped
 from fleetgen.errors import CannotCreate
 from fleetgen.storage.files import cannot_create
-
-_KEPT_BESIDE = "The present file is kept beside itself: where it is mounted, mount its folder instead."
 
 
 @click.group
@@ -67,21 +63,9 @@ def use(name: str, config_file: Path) -> None:
     parse(text, config_file)
     kept = ""
     if config_file.exists():
-        backup = _free_backup(config_file)
-        try:
-            shutil.copyfile(config_file, backup)
-        except OSError as fault:
-            raise CannotCreate(f"{cannot_create(backup, fault)} {_KEPT_BESIDE}") from fault
-        kept = f" The file that was there is kept as {backup}."
+        kept = f" The file that was there is kept as {keep_beside(config_file)}."
     write_config(config_file, text)
     click.echo(f"{config_file} is now the preset {name}.{kept} A running set follows within a second.")
-
-
-def _free_backup(file: Path) -> Path:
-    """Return a name that no earlier backup has: .bak, then .bak.1 and so on."""
-    first = file.with_name(file.name + ".bak")
-    numbered = (file.with_name(f"{first.name}.{number}") for number in count(1))
-    return next(path for path in chain([first], numbered) if not os.path.lexists(path))
 
 
 @click.command

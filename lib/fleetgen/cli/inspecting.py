@@ -1,7 +1,6 @@
 """Owns `fleetgen inspect`: one batch, readably: its meta, some of its lines, and what was injected."""
 
 import json
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,9 @@ from rich.text import Text
 from fleetgen.cli.data import STREAM
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.domain.records import Stream
-from fleetgen.generation import checking, recording
+from fleetgen.generation import checking
 from fleetgen.generation.dataset import Dataset
-from fleetgen.storage.bronze import TRUTH_FILE, read_meta
-from fleetgen.storage.layout import Layout
-from fleetgen.storage.reading import parse_json
+from fleetgen.generation.inspecting import batch_facts
 
 _SHOWN = ("batch_number", "segment", "generation_mode", "interval_start", "interval_end", "seed", "sha256")
 
@@ -36,35 +33,11 @@ def inspect(stream: str, batch_id: str, lines: int, as_json: bool, config_file: 
     dataset = Dataset(load_in_use(config_file).layout)
     checking.require_dataset(dataset)
     entry = checking.find_entry(dataset, Stream(stream), batch_id)
-    facts = _facts(dataset.layout, Stream(stream), entry.batch_id, lines, None if as_json else _MOST_ISSUES)
+    facts = batch_facts(dataset.layout, Stream(stream), entry.batch_id, lines, None if as_json else _MOST_ISSUES)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
         _print_facts(facts)
-
-
-def _facts(layout: Layout, stream: Stream, batch_id: str, lines: int, issues: int | None) -> dict[str, Any]:
-    folder = layout.batch(stream, batch_id)
-    truth = layout.truth(stream, batch_id) / TRUTH_FILE
-    try:
-        meta = read_meta(layout, stream, batch_id)
-        if meta is None:
-            raise checking.missing_batch(stream, batch_id)
-        files = recording.data_files(folder, stream)
-        return {
-            "meta": meta,
-            "lines": [line for file in files for line in _first_lines(file, lines)][:lines],
-            "issues": [parse_json(line, truth) for line in _first_lines(truth, issues)],
-        }
-    except ValueError as fault:
-        raise checking.damaged_batch(stream, batch_id) from fault
-
-
-def _first_lines(file: Path, count: int | None) -> list[str]:
-    if not file.exists():
-        return []
-    with file.open(encoding="utf-8") as opened:
-        return [line.rstrip("\n") for line in islice(opened, count)]
 
 
 def _print_facts(facts: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from fleetgen.config.model import Config
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError, UsageError
 from fleetgen.generation.dataset import Dataset
-from fleetgen.storage.manifest import MOST_CONSUMERS, Consumer, Latencies, Manifest, Reinitialisation
+from fleetgen.storage.manifest import MOST_CONSUMERS, Consumer, Latencies, Manifest, Outcome, Reinitialisation
 
 OWN_PIPELINE = "pipeline"
 """The name under which the set's own pipeline acknowledges."""
@@ -95,8 +95,11 @@ def acknowledge(
     numbers: dict[Stream, int],
     at: int,
     latencies: Latencies | None = None,
+    outcome: Outcome | None = None,
 ) -> Manifest:
     """Record the newest batch that a consumer has of each stream; an older number than before changes nothing.
+
+    Without new latencies or a new outcome, those told before stay.
 
     Raises WrongDataset after a clean, UsageError for a batch that was never published.
     """
@@ -109,8 +112,8 @@ def acknowledge(
         before = manifest.consumers.get(name, Consumer())
         known = before.acknowledged
         newest = known | {stream: max(number, known.get(stream, -1)) for stream, number in numbers.items()}
-        latencies = latencies or before.latencies
-        after = before.updated(acknowledged=newest, acknowledged_at=at, latencies=latencies)
+        told = {"latencies": latencies or before.latencies, "outcome": outcome or before.outcome}
+        after = before.updated(acknowledged=newest, acknowledged_at=at, **told)
         return transaction.save(_with_consumer(manifest, name, after))
 
 

@@ -104,11 +104,17 @@ class Ledger:
         """Return the newest batches, oldest first, reading no more of the file than they take."""
         size, wanted = self._size(), max(1, count) * 600
         while True:
-            lines = self._tail_lines(size, wanted)
-            found = [entry for entry in map(self._parse, lines) if isinstance(entry, BatchEntry)]
+            found = [entry for entry in self._newest(size, wanted) if isinstance(entry, BatchEntry)]
             if len(found) >= count or wanted >= size:
                 return found[-count:] if count else []
             wanted *= 4
+
+    def newest(self, count: int) -> list[BatchEntry | GapEntry]:
+        """Return about so many of the newest lines, oldest first, and at most so many."""
+        return self._newest(self._size(), count * 600)[-count:]
+
+    def _newest(self, size: int, wanted: int) -> list[BatchEntry | GapEntry]:
+        return [self._parse(line) for line in self._tail_lines(size, wanted)]
 
     def batches_from(self, number: int, count: int) -> list[BatchEntry]:
         """Return so many batches from this number on, as far as there are; costs a bisection and what is read."""

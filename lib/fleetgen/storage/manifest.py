@@ -20,8 +20,9 @@ from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
 from fleetgen.storage.reading import parse_json
 
-MANIFEST_VERSION = 5
-"""Version 2 added `rebuilt_at`, 3 the totals of issues, 4 consumers and re-initialisations, 5 the gaps' reason `fault`.
+MANIFEST_VERSION = 6
+"""Version 2 added `rebuilt_at`, 3 the totals of issues, 4 consumers and re-initialisations, 5 the gaps' reason `fault`,
+6 what became of a consumer's lines.
 
 All are empty in older ones.
 """
@@ -104,6 +105,15 @@ class Latencies(_Part):
     end_to_end: float
 
 
+class Outcome(_Part):
+    """What has become of the lines that a consumer has taken over, since the dataset began."""
+
+    lines: dict[Stream, dict[str, int]]
+    """Lines of each stream by outcome: ``accepted``, ``quarantined``, ``duplicate``."""
+    rules: dict[str, int]
+    """Rejected lines by the rule that rejected them."""
+
+
 class Consumer(_Part):
     """A pipeline that acknowledges the batches it has taken over."""
 
@@ -111,6 +121,7 @@ class Consumer(_Part):
     """Number of the newest batch it has, by stream."""
     acknowledged_at: int | None = None
     latencies: Latencies | None = None
+    outcome: Outcome | None = None
 
 
 class Reinitialisation(_Part):

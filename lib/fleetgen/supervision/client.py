@@ -23,6 +23,8 @@ class ProcessState:
     pid: int
     uptime_seconds: int
     exit_status: int
+    since: int
+    """Since when it is in this state, in seconds since the epoch; 0 if it was never started."""
 
 
 class Supervisor:
@@ -54,6 +56,7 @@ class Supervisor:
                 pid=info["pid"],
                 uptime_seconds=max(0, info["now"] - info["start"]) if info["pid"] else 0,
                 exit_status=info["exitstatus"],
+                since=info["start"] if info["pid"] else info["stop"],
             )
             for info in self._call("supervisor.getAllProcessInfo")
         ]

@@ -4,7 +4,6 @@ How a batch gets into the tables is the engine's, and what a damaged one holds u
 tables of a data directory at a time.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
@@ -14,13 +13,13 @@ from fleetgen.errors import HeldByAnother
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import OWN_PIPELINE
-from fleetgen.medallion.carrying.engine import Carried, Engine
+from fleetgen.medallion.carrying.engine import Carried, Engine, Totals
 from fleetgen.medallion.carrying.holding import Holding
 from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
-from fleetgen.storage.manifest import Latencies, Manifest
+from fleetgen.storage.manifest import Latencies, Manifest, Outcome
 from fleetgen.telemetry.logs import Logger
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
 
@@ -50,7 +49,7 @@ class Carrier:
         self._writer = FileLock(layout.tables_lock)
         self._engine: Engine | None = None
         self._dataset_id: str | None = None
-        self._totals: dict[Stream, Counter[str]] = {stream: Counter() for stream in Stream}
+        self._totals = Totals()
         self._counted = dict.fromkeys(Stream, -1)
 
     def hold(self) -> None:
@@ -135,7 +134,7 @@ class Carrier:
         self._totals = engine.totals()
         manifest = self._dataset.manifest()
         self._counted = {stream: manifest.head(stream).next_batch - 1 for stream in Stream}
-        self.metrics.records(self._totals)
+        self.metrics.records(self._totals.outcomes)
 
     def _carry(self, engine: Engine, manifest: Manifest, stream: Stream, most: int) -> None:
         first = engine.next_batch(stream)
@@ -147,12 +146,12 @@ class Carrier:
         if not carried.batches:
             return
         latencies = self._latencies(stream, entries, carried)
-        self._acknowledge(manifest, {stream: entries[-1].batch_number}, latencies)
-        self._tell(stream, entries, carried, latencies)
         if entries[0].batch_number <= self._counted[stream]:
             self._count_lines(engine)
         else:
-            self._totals[stream] += carried.outcomes
+            self._totals.add(stream, carried)
+        self._acknowledge(manifest, {stream: entries[-1].batch_number}, latencies)
+        self._tell(stream, entries, carried, latencies)
 
     def _acknowledge(self, manifest: Manifest, numbers: dict[Stream, int], latencies: Latencies | None = None) -> None:
         published = {
@@ -161,7 +160,9 @@ class Carrier:
             if number >= 0
         }
         now = self.clock.now()
-        lifecycle.acknowledge(self._dataset, OWN_PIPELINE, manifest.dataset_id, published, now, latencies)
+        lines = {stream: dict(counts) for stream, counts in self._totals.outcomes.items()}
+        outcome = Outcome(lines=lines, rules=dict(self._totals.rules))
+        lifecycle.acknowledge(self._dataset, OWN_PIPELINE, manifest.dataset_id, published, now, latencies, outcome)
 
     def _latencies(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> Latencies:
         """Count how long each batch took since it was published; return that of the last one."""

@@ -24,6 +24,21 @@ class Carried:
     silver_to_gold_seconds: float = 0.0
 
 
+@dataclass
+class Totals:
+    """What has become of all lines in the tables of a dataset."""
+
+    outcomes: dict[Stream, Counter[str]] = field(default_factory=lambda: {stream: Counter() for stream in Stream})
+    """Lines of each stream by outcome."""
+    rules: Counter[str] = field(default_factory=Counter)
+    """Rejected lines of both streams by rule."""
+
+    def add(self, stream: Stream, carried: Carried) -> None:
+        """Count further batches of a stream."""
+        self.outcomes[stream] += carried.outcomes
+        self.rules += carried.rules
+
+
 class Engine(Protocol):
     """Carries published batches into the tables. The order of batches and what is missing is `order`'s."""
 
@@ -39,8 +54,8 @@ class Engine(Protocol):
     def maintain(self) -> bool:
         """Keep up one table if one is due; return whether one was. To be called between batches."""
 
-    def totals(self) -> dict[Stream, Counter[str]]:
-        """Return the lines of both streams in the tables, by outcome."""
+    def totals(self) -> "Totals":
+        """Return what has become of all lines in the tables."""
 
     def close(self) -> None:
         """Let go of threads and memory."""

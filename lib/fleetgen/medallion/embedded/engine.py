@@ -6,7 +6,6 @@ All tables are a function of bronze alone. There is one engine at a time; holdin
 """
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ import pyarrow as pa
 
 from fleetgen.cadence.clock import StopWatch
 from fleetgen.domain.records import Stream
-from fleetgen.medallion.carrying.engine import Carried
+from fleetgen.medallion.carrying.engine import Carried, Totals
 from fleetgen.medallion.carrying.order import missing, passes
 from fleetgen.medallion.embedded.budget import Budget, carrying
 from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table, open_table
-from fleetgen.medallion.embedded.totals import line_totals
+from fleetgen.medallion.embedded.totals import totals
 from fleetgen.medallion.embedded.upkeep import Upkeep
 from fleetgen.medallion.gold import GOLD, UNKNOWN, Gold, gold_of
 from fleetgen.medallion.lines import read_batches
@@ -80,9 +79,9 @@ class EmbeddedEngine:
         """Keep up one table if one is due; return whether one was. To be called between batches."""
         return self._upkeep.perform()
 
-    def totals(self) -> dict[Stream, Counter[str]]:
-        """Return the lines of both streams in the tables, by outcome."""
-        return line_totals(self._layout)
+    def totals(self) -> Totals:
+        """Return what has become of all lines in the tables."""
+        return totals(self._layout)
 
     def close(self) -> None:
         """Let go of threads and memory."""

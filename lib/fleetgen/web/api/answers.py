@@ -114,6 +114,18 @@ class Batches(Answer):
     batches: list[BatchMeta]
 
 
+class BatchDetail(Answer):
+    """One batch, looked at closely."""
+
+    meta: BatchMeta
+    lines: list[str]
+    """The first lines of its data, as they were published."""
+    issues: list[dict[str, object]]
+    """The first issues that were injected, as in the truth: line, record_id, issue_type, field, original, injected."""
+    rejected: dict[int, str] | None
+    """The rule by line of the first lines that the own pipeline rejected; null while it has not carried the batch."""
+
+
 class ConsumerChanged(Answer):
     """What became of a consumer."""
 

@@ -1,26 +1,20 @@
 """Owns the routes that change something: pause, resume, clean, and what consumers acknowledge."""
 
-import time
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, HTTPException, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from fleetgen.cadence.clock import system_now
-from fleetgen.domain.records import Stream, iso
+from fleetgen.domain.records import Stream
 from fleetgen.generation import lifecycle
-from fleetgen.generation.cleaning import PauseRequired, clean
-from fleetgen.generation.lifecycle import OWN_PIPELINE, Resumed
+from fleetgen.generation.cleaning import PauseRequired
+from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.manifest import Manifest
-from fleetgen.supervision.client import empty_logs
-from fleetgen.web.api import answers
+from fleetgen.web.api import answers, steering
 from fleetgen.web.api.control import Control, Of
-from fleetgen.web.known.health import auto_reinit
 
-BASELINE_WAIT_SECONDS = 1.5
-"""How long a resume waits for the first batches, so that its answer comes within 2 s."""
-
-_PROCESS = {Stream.COMPANIES: "company", Stream.EVENTS: "driver"}
+_BY = "over HTTP"
 
 ConsumerName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_.\-]{0,63}$")]
 
@@ -50,49 +44,22 @@ class Acknowledgement(BaseModel):
 @changing.post("/pause")
 def post_pause(control: Of, asked: Annotated[PauseRequest | None, Body()] = None) -> answers.Changed:
     """Let nothing be published until a resume; survives restarts."""
-    reason = asked.reason if asked else None
-    changed = lifecycle.pause(control.follower.dataset, system_now(), reason)
-    if changed:
-        control.log.info("Paused over HTTP", kind="paused", reason=reason)
-    message = "Paused: no batch is published until a resume." if changed else "Already paused."
-    return _changed("pause", message, None)
+    return steering.pause(control, asked.reason if asked else None, _BY)
 
 
 @changing.post("/resume")
 def post_resume(control: Of) -> answers.Changed:
     """Go on with the next interval; an empty dataset gets its first batches at once, sized by the mode."""
-    dataset = control.follower.dataset
-    resumed = lifecycle.resume(dataset, system_now(), control.follower.loaded.config)
-    if not resumed.changed:
-        return _changed("resume", "Not paused.", None)
-    control.log.info("Resumed over HTTP", kind="resumed", baseline_actions=list(resumed.actions))
-    pending = _await_baseline(control, resumed)
-    manifest = dataset.manifest()
-    extra = answers.ResumeExtra(
-        baseline_actions=list(resumed.actions), pending=pending, auto_reinit=auto_reinit(manifest.reinitialised)
-    )
-    return _changed("resume", _resumed_message(control, resumed, pending), extra)
+    return steering.resume(control, _BY)
 
 
 @changing.post("/clean")
 def post_clean(control: Of, logs: bool = False) -> answers.Cleaned:
     """Delete the whole dataset, and the logs if asked. A running set must be paused first."""
-    began = time.monotonic()
-    layout = control.follower.dataset.layout
     try:
-        cleaned = clean(layout)
+        return steering.clean_data(control, logs, _BY)
     except PauseRequired as fault:
         raise HTTPException(400, {"error": "pause_required", "detail": str(fault)}) from fault
-    emptied = empty_logs(layout.logs, control.supervisor) if logs else []
-    items = [*cleaned.items, *(str((layout.logs / name).relative_to(layout.data)) for name in emptied)]
-    control.log.info(f"Cleaned over HTTP: {len(items)} items", kind="cleaned", items=items)
-    return answers.Cleaned(
-        success=not cleaned.left,
-        deleted_count=len(items),
-        deleted_items=items,
-        duration_ms=round((time.monotonic() - began) * 1000, 3),
-        errors=[f"{name} could not be deleted yet; the next start tries again." for name in cleaned.left],
-    )
 
 
 @changing.put("/consumers/{name}")
@@ -123,36 +90,3 @@ def _consumer(manifest: Manifest, name: str) -> answers.ConsumerChanged:
     acknowledged = manifest.consumers[name].acknowledged
     backlog = {stream: manifest.backlog(name, stream) for stream in Stream}
     return answers.ConsumerChanged(success=True, name=name, registered=True, acknowledged=acknowledged, backlog=backlog)
-
-
-def _changed(action: Any, message: str, extra: answers.ResumeExtra | None) -> answers.Changed:
-    return answers.Changed(
-        success=True,
-        action=action,
-        status="paused" if action == "pause" else "running",
-        timestamp=iso(system_now()),
-        message=message,
-        error=None,
-        extra=extra,
-    )
-
-
-def _await_baseline(control: Control, resumed: Resumed) -> list[Stream]:
-    """Wait a moment for the first batches; return the streams that have none yet."""
-    store, deadline = control.follower.dataset.store, time.monotonic() + BASELINE_WAIT_SECONDS
-    pending = list(resumed.missing)
-    while pending and time.monotonic() < deadline:
-        time.sleep(0.02)
-        if manifest := store.read():
-            pending = [stream for stream in pending if not manifest.head(stream).next_batch]
-    return pending
-
-
-def _resumed_message(control: Control, resumed: Resumed, pending: list[Stream]) -> str:
-    if not resumed.missing:
-        return "Resumed: each stream goes on with its next interval."
-    running = {each.name for each in control.supervised().processes if each.state == "RUNNING"}
-    stopped = [name for stream in pending if (name := _PROCESS[stream]) not in running]
-    if stopped:
-        return f"Resumed, but {' and '.join(stopped)} does not run: start it with `supervisorctl start {stopped[0]}`."
-    return f"Resumed: {', '.join(resumed.actions)} {'will be' if pending else 'are'} made."

@@ -3,17 +3,25 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from fleetgen.cadence.clock import system_now
 from fleetgen.domain.records import Stream
+from fleetgen.errors import UsageError
+from fleetgen.generation.inspecting import batch_facts
+from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.bronze import read_meta
 from fleetgen.web.api import answers
 from fleetgen.web.api.control import Control, Of
 from fleetgen.web.known.facts import EmulatedHealth, Health
 from fleetgen.web.known.health import health
+from fleetgen.web.known.judged import rejected_lines
 from fleetgen.web.known.streams import Client
+
+BATCH_ID = r"^\d{8}T\d{6}Z$"
+MOST_ISSUES = 200
+"""Issues, and rejected lines, of a batch that are told."""
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -67,6 +75,31 @@ def get_batches(
     found = [meta for each in newest if (meta := _meta(control, *each))]
     found.sort(key=lambda meta: (meta["interval_end"], meta["stream"]), reverse=True)
     return answers.Batches(batches=[answers.BatchMeta(**meta) for meta in found[:limit]])
+
+
+@reading.get("/batches/{stream}/{batch_id}")
+def get_batch(
+    control: Of,
+    stream: Stream,
+    batch_id: Annotated[str, Path(pattern=BATCH_ID)],
+    lines: Annotated[int, Query(ge=0, le=100)] = 5,
+) -> answers.BatchDetail:
+    """One batch: its meta, its first lines, what was injected into it, and what the own pipeline rejected of it."""
+    follower = control.follower
+    try:
+        seen = batch_facts(follower.dataset.layout, stream, batch_id, lines, MOST_ISSUES)
+    except UsageError as fault:
+        raise HTTPException(404, {"error": "not_found", "detail": str(fault)}) from fault
+    rejected = None
+    if follower.loaded.config.pipeline.enabled and _is_carried(control, stream, seen["meta"]):
+        rejected = rejected_lines(follower.loaded.file, stream, batch_id, MOST_ISSUES)
+    return answers.BatchDetail(**seen, rejected=rejected)
+
+
+def _is_carried(control: Control, stream: Stream, meta: dict[str, Any]) -> bool:
+    manifest = control.follower.manifest
+    own = manifest.consumers.get(OWN_PIPELINE) if manifest else None
+    return own is not None and own.acknowledged.get(stream, -1) >= meta["batch_number"]
 
 
 @reading.get("/targets")

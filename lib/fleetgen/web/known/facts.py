@@ -54,6 +54,8 @@ class StreamFacts(Answer):
     last_batch_id: str | None
     last_batch_time: Time | None
     idle_seconds: float | None
+    next_batch_time: Time | None
+    """When the next batch is due; null while nothing is to come."""
 
 
 class EventStreamFacts(StreamFacts):
@@ -86,6 +88,8 @@ class ProcessFacts(Answer):
     pid: int | None
     uptime_seconds: float
     restarts: Count
+    since: Time | None
+    """Since when it is in this state."""
 
 
 class QualityFacts(Answer):
@@ -114,6 +118,10 @@ class PipelineFacts(Answer):
     """Seconds of the newest batch that the set's own pipeline carried to gold."""
     backlog: dict[Stream, Count] | None
     """Batches that it has not acknowledged yet."""
+    lines: dict[Stream, dict[str, Count]] | None
+    """Lines that it has carried since the dataset began, by outcome: accepted, quarantined, duplicate."""
+    rejected: dict[str, Count] | None
+    """Those of them that it rejected, by rule."""
     consumers: list[ConsumerFacts]
 
 
@@ -179,6 +187,8 @@ class Health(Answer):
     timestamp: Time
     generation_mode: Literal["emulated", "production"]
     dataset_id: str | None
+    base_seed: int | None
+    """The seed of the segment in force; null before the dataset has begun."""
     uptime: Uptime
     company_generator: StreamFacts
     driver_generator: EventStreamFacts

@@ -3,13 +3,14 @@
 Nothing here scans a folder; the cost does not depend on how much there is on disk.
 """
 
+import math
 import shutil
 from collections.abc import Iterator
 
 from fleetgen.cadence.schedule import HELD_UP
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream, iso
 from fleetgen.generation.lifecycle import OWN_PIPELINE, stall
-from fleetgen.storage.manifest import Head, Manifest, Reinitialisation, empty_manifest
+from fleetgen.storage.manifest import Manifest, Reinitialisation, empty_manifest
 from fleetgen.supervision.client import ProcessState
 from fleetgen.supervision.deaths import MANY_DEATHS, RECENT_SECONDS
 from fleetgen.web.known import facts
@@ -45,9 +46,10 @@ def health(follower: Follower, supervised: Supervised, started_at: int, stopping
         timestamp=iso(now),
         generation_mode=settings.mode,
         dataset_id=follower.manifest.dataset_id if follower.manifest else None,
+        base_seed=settings.seed if manifest.segments else None,
         uptime=_uptime(started_at, now),
-        company_generator=_stream(manifest.head(Stream.COMPANIES), now),
-        driver_generator=_events(manifest.head(Stream.EVENTS), now),
+        company_generator=facts.StreamFacts(**_stream_facts(follower, manifest, Stream.COMPANIES, now)),
+        driver_generator=_events(follower, manifest, now),
         lifecycle=_lifecycle(manifest, stopping),
         state=_saved(follower),
         processes=[_process(each, supervised) for each in supervised.processes],
@@ -149,23 +151,23 @@ def _uptime(started_at: int, now: int) -> facts.Uptime:
     return facts.Uptime(seconds=round(seconds, 3), hours=round(seconds / 3600, 4), start_time=iso(started_at))
 
 
-def _stream(head: Head, now: int) -> facts.StreamFacts:
-    return facts.StreamFacts(**_stream_facts(head, now))
-
-
-def _events(head: Head, now: int) -> facts.EventStreamFacts:
+def _events(follower: Follower, manifest: Manifest, now: int) -> facts.EventStreamFacts:
+    head = manifest.head(Stream.EVENTS)
     last = iso(head.stands_at) if head.next_batch else None
-    return facts.EventStreamFacts(**_stream_facts(head, now), last_interval_end=last)
+    told = _stream_facts(follower, manifest, Stream.EVENTS, now)
+    return facts.EventStreamFacts(**told, last_interval_end=last)
 
 
-def _stream_facts(head: Head, now: int) -> dict[str, object]:
-    at = head.last_published_at
+def _stream_facts(follower: Follower, manifest: Manifest, stream: Stream, now: int) -> dict[str, object]:
+    head = manifest.head(stream)
+    at, due = head.last_published_at, math.inf if manifest.desired.paused else follower.next_due(stream)
     return {
         "total_batches": sum(head.totals.batches.values()),
         "total_records": head.totals.records,
         "last_batch_id": head.last_batch_id,
         "last_batch_time": _iso(at),
         "idle_seconds": None if at is None else max(0, now - at) / SECOND,
+        "next_batch_time": None if math.isinf(due) else iso(int(due)),
     }
 
 
@@ -196,6 +198,7 @@ def _process(each: ProcessState, supervised: Supervised) -> facts.ProcessFacts:
         pid=each.pid or None,
         uptime_seconds=each.uptime_seconds,
         restarts=supervised.restarts.get(name, 0),
+        since=iso(each.since * SECOND) if each.since else None,
     )
 
 
@@ -215,6 +218,8 @@ def _pipeline(manifest: Manifest) -> facts.PipelineFacts:
     return facts.PipelineFacts(
         latencies=own.latencies if own else None,
         backlog=_backlog(manifest, OWN_PIPELINE) if own else None,
+        lines=own.outcome.lines if own and own.outcome else None,
+        rejected=own.outcome.rules if own and own.outcome else None,
         consumers=[
             facts.ConsumerFacts(
                 name=name,

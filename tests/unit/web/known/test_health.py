@@ -48,7 +48,7 @@ def codes(told: facts.Health) -> list[str]:
 
 
 def process(name: str, state: str = "RUNNING") -> ProcessState:
-    return ProcessState(name, state, pid=7 if state == "RUNNING" else 0, uptime_seconds=3, exit_status=0)
+    return ProcessState(name, state, pid=7 if state == "RUNNING" else 0, uptime_seconds=3, exit_status=0, since=1)
 
 
 def test_without_a_reason_a_set_is_running_or_paused(follower: Follower) -> None:
