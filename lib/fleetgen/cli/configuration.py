@@ -11,7 +11,15 @@ from fleetgen.cli.output import with_config
 from fleetgen.cli.welcome import quoted
 from fleetgen.config.editing import keep_beside, set_mode, write_config
 from fleetgen.config.loading import load, parse
-from fleetgen.config.presets import CONFIG_FILE, SCHEMA_FILE, json_schema, preset_names, preset_text, shipped
+from fleetgen.config.presets import (
+    CONFIG_FILE,
+    SCHEMA_FILE,
+    json_schema,
+    preset_for_use,
+    preset_names,
+    preset_text,
+    shipped,
+)
 from fleetgen.errors import CannotCreate
 from fleetgen.storage.files import cannot_create
 
@@ -59,7 +67,7 @@ def presets(config_file: Path) -> None:
 @with_config
 def use(name: str, config_file: Path) -> None:
     """Replace the configuration by a preset; the file that was there is kept as .bak."""
-    text = preset_text(name).replace("../generator.schema.json", f"./{SCHEMA_FILE}")
+    text = preset_for_use(name)
     parse(text, config_file)
     kept = ""
     if config_file.exists():
@@ -92,7 +100,7 @@ def init(directory: Path, preset: str) -> None:
     target = etc / CONFIG_FILE
     if target.exists():
         raise CannotCreate(f"{target} exists already: nothing was changed.")
-    text = preset_text(preset).replace("../generator.schema.json", f"./{SCHEMA_FILE}")
+    text = preset_for_use(preset)
     try:
         etc.mkdir(parents=True, exist_ok=True)
         shutil.copytree(shipped() / "presets", etc / "presets", dirs_exist_ok=True)

@@ -30,6 +30,11 @@ def preset_text(name: str) -> str:
     return (shipped() / "presets" / f"{name}.toml").read_text(encoding="utf-8")
 
 
+def preset_for_use(name: str) -> str:
+    """Return a preset as a configuration file that lies beside the schema; raise UsageError for an unknown name."""
+    return preset_text(name).replace(f"../{SCHEMA_FILE}", f"./{SCHEMA_FILE}")
+
+
 def json_schema() -> str:
     """Return the JSON Schema of `generator.toml` as text."""
     schema = {

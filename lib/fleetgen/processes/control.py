@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -23,9 +24,10 @@ from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.orphans import own_supervisor
 from fleetgen.supervision.programs import recorded_programs
 from fleetgen.telemetry.hosts import own_names
-from fleetgen.web.api.app import create_app
+from fleetgen.web.api.app import create_app, has_page
 from fleetgen.web.api.control import Control
-from fleetgen.web.edge.guard import Guard, Policy
+from fleetgen.web.dashboard.mounting import Page
+from fleetgen.web.edge.guard import LONGEST_BODY, Guard, Policy
 from fleetgen.web.edge.wire import Http, Server, accepted_at_once
 from fleetgen.web.known.following import Follower
 from fleetgen.web.known.metrics import control_registry
@@ -104,6 +106,7 @@ class ControlProcess:
     def _server_config(self) -> uvicorn.Config:
         policy = Policy(self.address, own_names(), self._token())
         control = Control(
+            policy=policy,
             follower=self.follower,
             hub=self.hub,
             supervised=self.watch.last,
@@ -116,9 +119,10 @@ class ControlProcess:
             stopping=lambda: self.server.should_exit,
         )
         return uvicorn.Config(
-            Guard(create_app(control), policy, self.log),
+            Guard(_with_page(control), policy, self.log),
             http=Http,
-            ws="none",
+            ws="websockets-sansio" if has_page() else "none",
+            ws_max_size=LONGEST_BODY,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -145,6 +149,12 @@ class ControlProcess:
     def _url(self) -> str:
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"http://{host}:{self.port}"
+
+
+def _with_page(control: Control) -> Any:
+    """Return the API, and the page beside it where its packages are installed."""
+    api = create_app(control)
+    return Page(api, control) if has_page() else api
 
 
 class _Server(Server):

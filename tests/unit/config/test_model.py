@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
         },
     },
     "schedule": {"catch_up_limit": 10},
-    "control": {"enabled": True, "address": "127.0.0.1", "port": 18000},
+    "control": {"enabled": True, "address": "127.0.0.1", "port": 18000, "dashboard": True},
     "pipeline": {"enabled": True},
     "quality": {
         "enabled": False,

@@ -48,6 +48,8 @@ class Control(Table):
     """Address to listen on; one that other machines reach needs a token_file."""
     port: Port = 18000
     """Port to listen on."""
+    dashboard: Annotated[bool, allowed("true or false")] = True
+    """Whether the control process serves the page at /, where the extra `dashboard` is installed."""
     token_file: Annotated[str, AfterValidator(filled), allowed("the path of a file, as a string")] | None = None
     """File with the token that changes over HTTP must bear; relative to this file's folder."""
 

@@ -1,7 +1,9 @@
 """Owns putting the application together: the API's routes, the metrics, and the answers to faults."""
 
+from importlib.util import find_spec
+
 from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse, RedirectResponse
+from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from fleetgen import __version__
@@ -30,8 +32,19 @@ def create_app(control: Control) -> FastAPI:
     return app
 
 
-async def _root() -> RedirectResponse:
-    return RedirectResponse("/api/health")
+def has_page() -> bool:
+    """Whether the packages of the page are installed."""
+    return all(find_spec(name) is not None for name in ("nicegui", "websockets"))
+
+
+async def _root() -> PlainTextResponse:
+    """Say how to get the page; where there is one, it answers here itself."""
+    get = (
+        "set dashboard = true in [control]"
+        if has_page()
+        else "pip install 'fleetgen[dashboard]', then `fleetgen reload`"
+    )
+    return PlainTextResponse(f"There is no page here: {get}. The API is at /api/health.\n")
 
 
 async def _metrics(control: Of) -> PlainTextResponse:

@@ -11,6 +11,7 @@ from fleetgen.logbook.files import LogFiles
 from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.programs import Program
 from fleetgen.telemetry.logs import Logger
+from fleetgen.web.edge.guard import Policy
 from fleetgen.web.known.following import Follower
 from fleetgen.web.known.streams import Hub
 from fleetgen.web.known.supervised import Supervised
@@ -20,6 +21,7 @@ from fleetgen.web.known.supervised import Supervised
 class Control:
     """The control process, as its routes see it."""
 
+    policy: Policy
     follower: Follower
     hub: Hub
     supervised: Callable[[], Supervised]

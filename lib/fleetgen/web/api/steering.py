@@ -11,7 +11,7 @@ from pathlib import Path
 from fleetgen.cadence.clock import system_now
 from fleetgen.config.editing import keep_beside, with_mode, with_preset, write_config
 from fleetgen.config.loading import parse, read_text
-from fleetgen.config.presets import preset_text
+from fleetgen.config.presets import preset_for_use
 from fleetgen.domain.records import Stream, iso
 from fleetgen.errors import UsageError
 from fleetgen.generation import lifecycle
@@ -89,7 +89,7 @@ def edit_of(file: Path, mode: str | None = None, preset: str | None = None) -> E
     before = read_text(file)
     parse(before, file)
     after = before if mode is None else with_mode(before, mode)
-    after = after if preset is None else with_preset(after, preset_text(preset))
+    after = after if preset is None else with_preset(after, preset_for_use(preset))
     parse(after, file)
     return Edit(before, after, preset is not None)
 

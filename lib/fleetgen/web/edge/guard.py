@@ -1,7 +1,8 @@
 """Owns what is refused before anything else looks at a request: too large ones, foreign ones, and forbidden changes.
 
 A web page must not be able to read or change anything, even one whose own name resolves to this machine: every request
-needs a Host that is this machine's; a change needs also no foreign Origin, and the token where one is set.
+needs a Host that is this machine's; a change, and a websocket, need also no foreign Origin; a change, and whoever steers
+by a websocket, the token where one is set.
 """
 
 import hmac
@@ -48,27 +49,48 @@ class Policy:
 
     def refusal(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
         """Return why this request may not be made, or None."""
-        found = [(name.lower(), value.decode("latin-1")) for name, value in headers]
-        hosts = [value for name, value in found if name == b"host"]
-        if not is_own_host(hosts, self.address, self.host_names):
-            return Refusal(
-                403, "foreign_host", "The Host of this request is not this machine: use its own name or address."
-            )
-        return None if method in _HARMLESS else self._refusal_of_change(found, hosts[0])
-
-    def _refusal_of_change(self, found: list[tuple[bytes, str]], host: str) -> Refusal | None:
-        if _is_foreign(found, host, _one(found, b"origin")):
-            return Refusal(403, "foreign_origin", "Changes are not taken from pages of another origin.")
+        found = _decoded(headers)
+        if method in _HARMLESS:
+            return self._foreign_host(found)
+        if refusal := self._foreign_host(found) or _foreign_origin(found):
+            return refusal
         if self.token is not None and not self._bears_token(_one(found, b"authorization")):
             return Refusal(
                 401, "token_required", "Changes need the header `Authorization: Bearer TOKEN` with the right token."
             )
         return None
 
+    def refusal_of_handshake(self, headers: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
+        """Return why this websocket may not be opened, or None. A browser cannot send a token with it."""
+        found = _decoded(headers)
+        return self._foreign_host(found) or _foreign_origin(found)
+
+    def is_token(self, given: str) -> bool:
+        """Whether this is the token; any text is where none is set."""
+        return self.token is None or hmac.compare_digest(given.strip().encode(), self.token.encode())
+
+    def _foreign_host(self, found: list[tuple[bytes, str]]) -> Refusal | None:
+        hosts = [value for name, value in found if name == b"host"]
+        if is_own_host(hosts, self.address, self.host_names):
+            return None
+        return Refusal(
+            403, "foreign_host", "The Host of this request is not this machine: use its own name or address."
+        )
+
     def _bears_token(self, given: str | None) -> bool:
         scheme, _, token = (given or "").partition(" ")
-        expected = (self.token or "").encode()
-        return hmac.compare_digest(token.strip().encode(), expected) and scheme.lower() == "bearer"
+        return self.is_token(token) and scheme.lower() == "bearer"
+
+
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, str]]:
+    return [(name.lower(), value.decode("latin-1")) for name, value in headers]
+
+
+def _foreign_origin(found: list[tuple[bytes, str]]) -> Refusal | None:
+    host = _one(found, b"host") or ""
+    if not _is_foreign(found, host, _one(found, b"origin")):
+        return None
+    return Refusal(403, "foreign_origin", "Changes are not taken from pages of another origin.")
 
 
 def _one(headers: list[tuple[bytes, str]], name: bytes) -> str | None:
@@ -102,7 +124,8 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] == "websocket" and self._policy.refusal("GET", scope["headers"]):
+        if scope["type"] == "websocket" and (refusal := self._policy.refusal_of_handshake(scope["headers"])):
+            self._tell(refusal, "websocket")
             await send({"type": "websocket.close", "code": _VIOLATION})
             return
         if scope["type"] != "http":
@@ -128,11 +151,14 @@ class Guard:
         if body.too_large and not started:
             await self._refuse(_body_refusal(), scope, send)
 
-    async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
+    def _tell(self, refusal: Refusal, method: str) -> None:
         if refusal.status in (401, 403):
             self._log.warning(
-                f"A request was refused: {refusal.detail}", kind="refused", error=refusal.error, method=scope["method"]
+                f"A request was refused: {refusal.detail}", kind="refused", error=refusal.error, method=method
             )
+
+    async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
+        self._tell(refusal, scope["method"])
         body = json.dumps({"error": refusal.error, "detail": refusal.detail, "timestamp": iso(system_now())}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if refusal.status == 401:
@@ -150,7 +176,7 @@ def _bounds(scope: Scope) -> Refusal | None:
         return Refusal(414, "path_too_long", f"A path has at most {LONGEST_PATH} bytes.")
     if sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEADERS:
         return Refusal(431, "headers_too_long", f"Headers have at most {LONGEST_HEADERS} bytes.")
-    length = _one([(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]], b"content-length")
+    length = _one(_decoded(scope["headers"]), b"content-length")
     if length is not None and (not length.isascii() or not length.isdigit() or int(length[:20]) > LONGEST_BODY):
         return _body_refusal()
     return None

@@ -47,6 +47,7 @@ class Http(H11Protocol):
 
     _opened = 0.0
     _let_go = False
+    _upgraded = False
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -66,10 +67,15 @@ class Http(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; those that begin a later request on a kept connection have to become a whole head, too."""
         super().data_received(data)
-        if self._has_request():
+        if self._upgraded or self._has_request():
             self._clear_deadline()
         elif self._deadline is None and not self.transport.is_closing():
             self._set_deadline()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over: its life is no longer this protocol's."""
+        self._upgraded = True
+        super().handle_websocket_upgrade(event)
 
     def _has_request(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -41,6 +41,11 @@ class Past:
     intervals: int = 1
 
     @property
+    def caught_up(self) -> bool:
+        """Whether the batch was made late on purpose: the first one, and those that fell due while nobody attended."""
+        return self.batch_number == 0 or (self.lag is not None and self.lag * SECOND >= self.end - self.start)
+
+    @property
     def corrupted(self) -> int:
         """Records with an issue."""
         return sum(self.issues.values())
@@ -96,7 +101,7 @@ class History:
         started_at, published_at = self._clock(stream, entry.batch_id)
         before = self._past[stream][-1] if self._past[stream] else None
         deviation = None
-        if started_at is not None and before is not None and before.started_at is not None:
+        if started_at is not None and before is not None and before.started_at is not None and not before.caught_up:
             deviation = abs((started_at - before.started_at) - (end - before.end)) / SECOND
         return Past(
             start,

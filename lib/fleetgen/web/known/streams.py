@@ -7,6 +7,7 @@ missed, as far as that is still kept. Everything here runs in the event loop's o
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,6 +44,15 @@ class Client:
     def end(self) -> None:
         """End the stream after what is queued."""
         self._queue.put_nowait(None)
+
+    async def taken(self, seconds: float) -> list[Event]:
+        """Wait so long for an event; return all that there are then."""
+        found: list[Event | None] = []
+        with suppress(TimeoutError):
+            found.append(await asyncio.wait_for(self._queue.get(), seconds))
+        while not self._queue.empty():
+            found.append(self._queue.get_nowait())
+        return [event for event in found if event is not None]
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield events until the stream ends or the client is let go."""

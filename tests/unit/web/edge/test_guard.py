@@ -119,7 +119,7 @@ def test_no_token_but_the_right_one_counts(token: str) -> None:
 
 def test_the_token_is_compared_in_constant_time() -> None:
     """Read from the source: a difference of nanoseconds cannot be measured over HTTP by a test that must not flicker."""
-    compared = inspect.getsource(Policy._bears_token)
+    compared = inspect.getsource(Policy._bears_token) + inspect.getsource(Policy.is_token)
     assert "hmac.compare_digest(" in compared
     assert "==" not in compared.replace('scheme.lower() == "bearer"', "")
     assert "self.token ==" not in inspect.getsource(Policy)

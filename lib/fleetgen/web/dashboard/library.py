@@ -1,0 +1,72 @@
+"""Owns NiceGUI: how it is set up, and its life within the control process."""
+
+import asyncio
+import logging
+from typing import Any
+
+from fastapi import FastAPI
+from nicegui import core, ui
+
+from fleetgen.web.api.control import Control
+from fleetgen.web.dashboard.page import FAVICON, draw
+from fleetgen.web.dashboard.viewing import Viewers
+
+RECONNECT_SECONDS = 10.0
+"""For so long the state of a page whose connection broke is kept."""
+
+
+async def start(control: Control) -> Any:
+    """Return the application that serves the page, running."""
+    logging.getLogger("nicegui").addHandler(_ToLog(control))
+    ui.page("/", title="fleetgen", language="en-US", favicon=FAVICON)(draw(control, Viewers(control)))
+    core.app.config.socket_io_js_transports = ["websocket"]
+    app = FastAPI(openapi_url=None)
+    ui.run_with(
+        app,
+        title="fleetgen",
+        favicon=FAVICON,
+        dark=False,
+        tailwind=False,
+        binding_refresh_interval=None,
+        reconnect_timeout=RECONNECT_SECONDS,
+        message_history_length=100,
+        show_welcome_message=False,
+    )
+    await _Lifespan(app).begin()
+    return app
+
+
+class _Lifespan:
+    """The life of an application that nobody else starts; it ends with the process."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def begin(self) -> None:
+        """Start it; raise RuntimeError if it cannot."""
+        self._task = asyncio.create_task(self._app({"type": "lifespan", "state": {}}, self._receive, self._send))
+        await self._begun
+
+    async def _receive(self) -> dict[str, str]:
+        if not self._begun.done():
+            return {"type": "lifespan.startup"}
+        await asyncio.Event().wait()
+        raise AssertionError("nobody ends it")
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            self._begun.set_result(None)
+        elif message["type"] == "lifespan.startup.failed":
+            self._begun.set_exception(RuntimeError(message.get("message", "the page could not be started")))
+
+
+class _ToLog(logging.Handler):
+    """Passes the library's own complaints on to the log."""
+
+    def __init__(self, control: Control) -> None:
+        super().__init__(logging.WARNING)
+        self._log = control.log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.warning(f"The page: {record.getMessage()}", kind="page", exc_info=record.exc_info)

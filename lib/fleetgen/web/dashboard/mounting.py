@@ -1,0 +1,87 @@
+"""Owns the page as an ASGI application beside the API: which paths are its, and the life of the library behind it.
+
+The library is loaded when somebody first opens the page, so that a set without an open page costs nothing for it.
+"""
+
+import asyncio
+import importlib
+import os
+from collections.abc import MutableMapping
+from typing import Any
+
+from fleetgen.web.api.control import Control
+from fleetgen.web.edge.guard import Receive, Scope, Send
+
+MOST_TABS = 64
+"""Websockets that are open at once."""
+
+SECURITY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+"""Nothing is loaded from, or sent to, another host. The library compiles its templates in the browser: hence eval."""
+
+_HEADERS = (
+    (b"content-security-policy", SECURITY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_TRY_LATER = 1013
+
+
+class Page:
+    """The application: the page and what belongs to it, and for all other paths the API."""
+
+    def __init__(self, api: Any, control: Control) -> None:
+        self._api, self._control = api, control
+        self._loading = asyncio.Lock()
+        self._app: Any = None
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on to the API."""
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif self._is_own(scope):
+            await (await self._loaded())(scope, receive, _secured(send))
+        else:
+            await self._api(scope, receive, send)
+
+    def _is_own(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        if path.startswith("/_nicegui_ws"):  # asking again and again instead of a websocket is not offered
+            return False
+        on = self._control.follower.loaded.config.control.dashboard
+        return (
+            on
+            and scope["method"] in ("GET", "HEAD")
+            and (path in ("/", "/favicon.ico") or path.startswith("/_nicegui/"))
+        )
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None or not scope["path"].startswith("/_nicegui_ws/") or self._open >= MOST_TABS:
+            await send({"type": "websocket.close", "code": _TRY_LATER})
+            return
+        self._open += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _loaded(self) -> Any:
+        async with self._loading:
+            if self._app is None:
+                os.environ.setdefault("NICEGUI_STORAGE_PATH", str(self._control.follower.loaded.run / "page"))
+                library = await asyncio.to_thread(importlib.import_module, "fleetgen.web.dashboard.library")
+                self._app = await library.start(self._control)
+            return self._app
+
+
+def _secured(send: Send) -> Send:
+    async def with_headers(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *_HEADERS]}
+        await send(message)
+
+    return with_headers

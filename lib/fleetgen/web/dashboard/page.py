@@ -1,0 +1,74 @@
+"""Owns the page: which panels it has, in which order, and their life from the first view to the last."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from nicegui import Client, ui
+
+from fleetgen.cadence.clock import system_now
+from fleetgen.domain.records import Stream
+from fleetgen.web.api.control import Control
+from fleetgen.web.dashboard.panels.batches import Batches
+from fleetgen.web.dashboard.panels.cadence import Cadence
+from fleetgen.web.dashboard.panels.flow import Flow
+from fleetgen.web.dashboard.panels.glance import Glance
+from fleetgen.web.dashboard.panels.logs import Logs
+from fleetgen.web.dashboard.panels.processes import Processes
+from fleetgen.web.dashboard.panels.quality import Quality
+from fleetgen.web.dashboard.panels.steering import Steering
+from fleetgen.web.dashboard.panels.streams import Generator
+from fleetgen.web.dashboard.viewing import View, Viewers, milliseconds
+from fleetgen.web.dashboard.widgets import box
+
+FAVICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#0b62d6"/>'
+    '<path d="M4 12V4h8M4 8h6" stroke="#fff" stroke-width="2" fill="none"/></svg>'
+)
+
+_COMPONENTS = Path(__file__).parent / "components"
+_HEAD = (
+    f"<script>{(_COMPONENTS / 'page.js').read_text(encoding='utf-8')}</script>"
+    f"<style>{(_COMPONENTS / 'page.css').read_text(encoding='utf-8')}</style>"
+)
+
+
+class Panel(Protocol):
+    """A part of the page."""
+
+    def show(self, view: View) -> None:
+        """Bring it up to date."""
+
+
+def draw(control: Control, viewers: Viewers) -> Callable[[Client], None]:
+    """Return what draws the page for one browser tab."""
+
+    def page(client: Client) -> None:
+        ui.add_head_html(_HEAD)
+        panels = _panels(control)
+
+        def show(view: View) -> None:
+            for panel in panels:
+                panel.show(view)
+
+        viewers.join(show)
+        client.on_connect(lambda: client.run_javascript(f"window.fleetgen.synchronise({milliseconds(system_now())})"))
+        client.on_delete(lambda: viewers.leave(show))
+
+    return page
+
+
+def _panels(control: Control) -> list[Panel]:
+    with box("header", "top"):
+        top: list[Panel] = [Glance(), Steering(control)]
+    with box("div", "grid"):
+        return [
+            *top,
+            Flow(),
+            *(Generator(stream) for stream in Stream),
+            Processes(),
+            Batches(),
+            *(Cadence(stream) for stream in Stream),
+            Quality(),
+            Logs(),
+        ]
