@@ -19,6 +19,7 @@ run: .run ## start the set; Ctrl-C stops it
 
 test: .dev .numpy-oldest ## run all tests, the long ones in their short form
 	@packaging/need promtool prometheus
+	@packaging/need chromium chromium
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not quiet"
 	@$(BIN)/python -m pytest -m quiet
 
@@ -27,6 +28,7 @@ test-unit: .dev ## run the unit tests alone, within half a minute
 
 soak: .dev ## run the long form of the tests that take long
 	@packaging/need promtool prometheus
+	@packaging/need chromium chromium
 	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 7200
 
 check: format lint types imports sizes ## run all static checks, cheapest first

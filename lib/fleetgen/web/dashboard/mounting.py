@@ -60,12 +60,12 @@ class Page:
         )
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None or not scope["path"].startswith("/_nicegui_ws/") or self._open >= MOST_TABS:
+        if not scope["path"].startswith("/_nicegui_ws/") or self._open >= MOST_TABS:
             await send({"type": "websocket.close", "code": _TRY_LATER})
             return
         self._open += 1
         try:
-            await self._app(scope, receive, send)
+            await (await self._loaded())(scope, receive, send)  # a page that was open before a restart comes back
         finally:
             self._open -= 1
 
