@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-unit soak check format lint types imports sizes bench coverage lock clean .run .dev .numpy-oldest
+.PHONY: help install install-dev run test test-unit soak check format lint types imports sizes bench screenshots coverage lock clean .run .dev .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,6 +50,10 @@ sizes: .dev ## print how long functions and files are
 
 bench: .dev ## measure throughput, cadence and memory beside their peers
 	@for program in tests/benchmarks/bench_*.py; do $(BIN)/python "$$program" || exit 1; done
+
+screenshots: .dev ## make the pictures of the page in docs/images anew
+	@packaging/need chromium chromium
+	@$(BIN)/python packaging/screenshots
 
 coverage: .dev ## report which lines the unit and property tests reach
 	@$(BIN)/coverage run -m pytest tests/unit tests/properties && $(BIN)/coverage report --skip-covered

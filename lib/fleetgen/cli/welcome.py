@@ -7,6 +7,7 @@ import click
 
 from fleetgen.cli.output import DEFAULT_CONFIG
 from fleetgen.config.loading import LoadedConfig
+from fleetgen.supervision.extras import has_page
 from fleetgen.supervision.programs import programs
 
 
@@ -19,7 +20,12 @@ def welcome(loaded: LoadedConfig, port_offset: int) -> str:
     ]
     lines.append(f"  data      {short(loaded.layout.data)}")
     known = programs(loaded, port_offset)
-    lines += [f"  API       {program.url}/api/health" for program in known if program.name == "control"]
+    for control in (program for program in known if program.name == "control"):
+        if loaded.config.control.dashboard and has_page():
+            lines.append(
+                f"  page      {click.style(f'{control.url}/', bold=True)}  (watch the data flow, and steer it)"
+            )
+        lines.append(f"  API       {control.url}/api/health")
     titles = ["metrics", *[""] * (len(known) - 1)]
     lines += [f"  {title:<8}  {each.url}/metrics  ({each.name})" for title, each in zip(titles, known, strict=True)]
     lines += ["", "Try, in another terminal:"]

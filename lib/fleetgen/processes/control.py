@@ -21,10 +21,11 @@ from fleetgen.errors import ConfigurationError, FleetgenError, HeldByAnother
 from fleetgen.logbook.files import LogFiles
 from fleetgen.processes.worker import Worker
 from fleetgen.supervision.client import Supervisor
+from fleetgen.supervision.extras import has_page
 from fleetgen.supervision.orphans import own_supervisor
 from fleetgen.supervision.programs import recorded_programs
 from fleetgen.telemetry.hosts import own_names
-from fleetgen.web.api.app import create_app, has_page
+from fleetgen.web.api.app import create_app
 from fleetgen.web.api.control import Control
 from fleetgen.web.dashboard.mounting import Page
 from fleetgen.web.edge.guard import LONGEST_BODY, Guard, Policy

@@ -8,6 +8,13 @@ from fleetgen.supervision.programs import programs
 
 _PACKAGES = {"control": ("fastapi", "uvicorn"), "pipeline": ("duckdb", "deltalake", "pyarrow")}
 
+_PAGE = ("nicegui", "websockets")
+
+
+def has_page() -> bool:
+    """Whether the packages of the page are installed; without them the API works as ever."""
+    return all(find_spec(name) is not None for name in _PAGE)
+
 
 def check_extras(loaded: LoadedConfig) -> None:
     """Raise SystemLacks for a process of the set whose optional packages are not installed."""

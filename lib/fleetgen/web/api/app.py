@@ -1,12 +1,11 @@
 """Owns putting the application together: the API's routes, the metrics, and the answers to faults."""
 
-from importlib.util import find_spec
-
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from fleetgen import __version__
+from fleetgen.supervision.extras import has_page
 from fleetgen.web.api.changing import changing
 from fleetgen.web.api.control import Control, Of
 from fleetgen.web.api.problems import answer_problems
@@ -30,11 +29,6 @@ def create_app(control: Control) -> FastAPI:
     app.add_api_route("/", _root, include_in_schema=False)
     answer_problems(app)
     return app
-
-
-def has_page() -> bool:
-    """Whether the packages of the page are installed."""
-    return all(find_spec(name) is not None for name in ("nicegui", "websockets"))
 
 
 async def _root() -> PlainTextResponse:

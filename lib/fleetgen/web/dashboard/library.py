@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from fastapi import FastAPI
-from nicegui import core, ui
+from nicegui import Client, core, ui
 
 from fleetgen.web.api.control import Control
 from fleetgen.web.dashboard.page import FAVICON, draw
@@ -13,6 +13,14 @@ from fleetgen.web.dashboard.viewing import Viewers
 
 RECONNECT_SECONDS = 10.0
 """For so long the state of a page whose connection broke is kept."""
+
+UNCONNECTED_SECONDS = 15.0
+"""For so long a page is kept that was asked for and has not connected: by a program, or by a tab closed at once."""
+
+MOST_PAGES = 128
+"""Pages that are kept at once, connected or not."""
+
+_PRUNE_SECONDS = 5.0
 
 
 async def start(control: Control) -> Any:
@@ -33,7 +41,13 @@ async def start(control: Control) -> Any:
         show_welcome_message=False,
     )
     await _Lifespan(app).begin()
+    core.app.timer(_PRUNE_SECONDS, lambda: Client.prune_instances(client_age_threshold=UNCONNECTED_SECONDS))
     return app
+
+
+def is_full() -> bool:
+    """Whether no further page is made at the moment."""
+    return len(Client.instances) >= MOST_PAGES
 
 
 class _Lifespan:

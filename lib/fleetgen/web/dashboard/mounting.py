@@ -9,6 +9,8 @@ import os
 from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.responses import PlainTextResponse
+
 from fleetgen.web.api.control import Control
 from fleetgen.web.edge.guard import Receive, Scope, Send
 
@@ -28,6 +30,7 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
 )
 _TRY_LATER = 1013
+_FULL = "There are too many open pages: close one, and load this again.\n"
 
 
 class Page:
@@ -37,6 +40,7 @@ class Page:
         self._api, self._control = api, control
         self._loading = asyncio.Lock()
         self._app: Any = None
+        self._library: Any = None
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +48,11 @@ class Page:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif self._is_own(scope):
-            await (await self._loaded())(scope, receive, _secured(send))
+            await self._loaded()
+            if scope["path"] == "/" and self._library.is_full():
+                await PlainTextResponse(_FULL, 503, {"retry-after": "15"})(scope, receive, send)
+            else:
+                await self._app(scope, receive, _secured(send))
         else:
             await self._api(scope, receive, send)
 
@@ -65,17 +73,17 @@ class Page:
             return
         self._open += 1
         try:
-            await (await self._loaded())(scope, receive, send)  # a page that was open before a restart comes back
+            await self._loaded()  # a page that was open before a restart comes back
+            await self._app(scope, receive, send)
         finally:
             self._open -= 1
 
-    async def _loaded(self) -> Any:
+    async def _loaded(self) -> None:
         async with self._loading:
             if self._app is None:
                 os.environ.setdefault("NICEGUI_STORAGE_PATH", str(self._control.follower.loaded.run / "page"))
-                library = await asyncio.to_thread(importlib.import_module, "fleetgen.web.dashboard.library")
-                self._app = await library.start(self._control)
-            return self._app
+                self._library = await asyncio.to_thread(importlib.import_module, "fleetgen.web.dashboard.library")
+                self._app = await self._library.start(self._control)
 
 
 def _secured(send: Send) -> Send:

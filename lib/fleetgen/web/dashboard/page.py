@@ -51,8 +51,13 @@ def draw(control: Control, viewers: Viewers) -> Callable[[Client], None]:
             for panel in panels:
                 panel.show(view)
 
-        viewers.join(show)
-        client.on_connect(lambda: client.run_javascript(f"window.fleetgen.synchronise({milliseconds(system_now())})"))
+        def connected() -> None:
+            client.run_javascript(f"window.fleetgen.synchronise({milliseconds(system_now())})")
+            viewers.join(show)
+
+        show(viewers.view())
+        client.on_connect(connected)
+        client.on_disconnect(lambda: viewers.leave(show))
         client.on_delete(lambda: viewers.leave(show))
 
     return page

@@ -6,6 +6,7 @@ Every page gets the same view, so two tabs cannot disagree; without an open page
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from fleetgen.cadence.clock import system_now
 from fleetgen.domain.records import SECOND, Settings, Stream
@@ -31,6 +32,14 @@ class View:
     past: dict[Stream, list[Past]]
     """The newest intervals of each stream, oldest first."""
     needs_token: bool
+    drawn: dict[str, Any]
+    """What was made of these intervals and settings, for all pages."""
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what was made under this name, made by the first page that asks for it."""
+        if name not in self.drawn:
+            self.drawn[name] = make()
+        return self.drawn[name]
 
 
 Show = Callable[[View], None]
@@ -43,6 +52,8 @@ class Viewers:
         self._control = control
         self._history = History(control.follower)
         self._open: set[Show] = set()
+        self._drawn: dict[str, Any] = {}
+        self._settings: Settings | None = None
         self._showing: asyncio.Task[None] | None = None
 
     @property
@@ -64,10 +75,12 @@ class Viewers:
     def view(self) -> View:
         """Return the present view."""
         control, now = self._control, system_now()
-        self._history.refresh()
+        settings = control.follower.settings
+        if self._history.refresh() or settings != self._settings:
+            self._drawn, self._settings = {}, settings
         seen = health(control.follower, control.supervised(), control.started_at(), control.stopping(), now)
         past = {stream: self._history.of(stream) for stream in Stream}
-        return View(now, seen, control.follower.settings, past, control.policy.token is not None)
+        return View(now, seen, settings, past, control.policy.token is not None, self._drawn)
 
     async def _show(self) -> None:
         """Show views for as long as there are pages."""

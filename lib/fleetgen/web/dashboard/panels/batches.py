@@ -22,7 +22,8 @@ class Batches:
     def show(self, view: View) -> None:
         """Bring it up to date."""
         for stream, strip in self._strips.items():
-            strip.put(batches=[_told(each) for each in view.past[stream][-SHOWN:]])
+            newest = view.past[stream][-SHOWN:]
+            strip.put(batches=view.once(f"strip {stream}", lambda newest=newest: [_told(each) for each in newest]))
 
 
 def _told(past: Past) -> dict[str, object]:

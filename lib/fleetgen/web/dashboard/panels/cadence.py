@@ -8,7 +8,7 @@ from fleetgen.web.known.history import Past
 
 LIMIT_SECONDS = 1.0
 _LOW, _HIGH = 0.0001, 10.0
-_LIMIT = {"value": LIMIT_SECONDS, "label": "limit 1 s"}
+_LIMIT: dict[str, object] = {"value": LIMIT_SECONDS, "label": "limit 1 s"}
 _TITLES = {Stream.COMPANIES: "Company batches", Stream.EVENTS: "Driver batches"}
 
 
@@ -24,13 +24,24 @@ class Cadence:
 
     def show(self, view: View) -> None:
         """Bring it up to date."""
-        past = view.past[self._stream]
-        for name, (bars, worst) in (("lag", self._lag), ("deviation", self._deviation)):
-            bars.put(points=[_late(each, getattr(each, name)) for each in past], lines=[_LIMIT])
-            worst.set(max((value for each in past if (value := _punctual(each, name)) is not None), default=None))
-        bars, newest = self._size
-        bars.put(points=[_sized(each) for each in past], lines=_bounds(view, self._stream))
-        newest.set(next((each.records for each in reversed(past) if each.batch_id), None))
+        lag, deviation, sizes = view.once(f"cadence {self._stream}", lambda: _drawn(view, self._stream))
+        for (bars, figure), (points, lines, value) in zip(
+            (self._lag, self._deviation, self._size), (lag, deviation, sizes), strict=True
+        ):
+            bars.put(points=points, lines=lines)
+            figure.set(value)
+
+
+def _drawn(view: View, stream: Stream) -> list[tuple[list[dict[str, object]], list[dict[str, object]], float | None]]:
+    """Return each chart's points and lines, and the number beside it."""
+    past = view.past[stream]
+    charts = []
+    for name in ("lag", "deviation"):
+        worst = max((value for each in past if (value := _punctual(each, name)) is not None), default=None)
+        charts.append(([_late(each, getattr(each, name)) for each in past], [_LIMIT], worst))
+    newest = next((float(each.records) for each in reversed(past) if each.batch_id), None)
+    charts.append(([_sized(each) for each in past], _bounds(view, stream), newest))
+    return charts
 
 
 def _chart(title: str, what: str, scale: str) -> tuple[Bars, Value]:

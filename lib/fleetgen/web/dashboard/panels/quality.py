@@ -43,11 +43,9 @@ class Quality:
             Stream.EVENTS: view.health.quality.event_error_rate,
         }
         for stream, (bars, share) in self._charts.items():
-            past = view.past[stream]
-            line = {"value": rates[stream], "label": f"configured {rates[stream]:.0%}"}
-            bars.put(points=[_share(each) for each in past], lines=[line])
-            records = sum(each.records for each in past)
-            share.set(sum(each.corrupted for each in past) / records if records else None)
+            points, value = view.once(f"quality {stream}", lambda past=view.past[stream]: _drawn(past))
+            bars.put(points=points, lines=[{"value": rates[stream], "label": f"configured {rates[stream]:.0%}"}])
+            share.set(value)
 
     def _table(self) -> None:
         with box("div", "scroll"), box("table", "issues"):
@@ -74,6 +72,12 @@ def _chart(stream: Stream) -> tuple[Bars, Value]:
             text("of those shown", look="label")
             value = Value("percent")
         return Bars(f"Share of {stream} with an issue", scale="linear", low=0, high=0.05), value
+
+
+def _drawn(past: list[Past]) -> tuple[list[dict[str, object]], float | None]:
+    """Return the chart's points, and the share of all records shown."""
+    records = sum(each.records for each in past)
+    return [_share(each) for each in past], sum(each.corrupted for each in past) / records if records else None
 
 
 def _share(past: Past) -> dict[str, object]:
