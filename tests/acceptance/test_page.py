@@ -66,6 +66,7 @@ def paused(running: RunningSet) -> dict[str, Any]:
 # --- what it shows
 
 
+@pytest.mark.quiet
 def test_the_first_view_comes_soon_and_says_how_the_set_is(browser: Browser, running: RunningSet) -> None:
     began = time.monotonic()
     with tab_of(browser, running) as tab:
@@ -200,6 +201,7 @@ def test_the_log_follows_filters_and_goes_back(tab: Tab, running: RunningSet) ->
     assert tab.page.evaluate("window.pwned") is None
 
 
+@pytest.mark.quiet
 def test_ten_thousand_lines_stay_smooth(tab: Tab, running: RunningSet) -> None:
     """In time for a whole layout and painting of the list while it is scrolled through."""
     logged(running, "company", "critical", [f"line {number}" for number in range(10_000)], "2026-02-01")

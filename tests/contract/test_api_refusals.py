@@ -566,7 +566,7 @@ def test_an_address_given_to_the_process_itself_needs_a_token_too(unstarted: Run
         [*command, "--address", "0.0.0.0", "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         try:
-            told, _ = process.communicate(timeout=5)
+            told, _ = process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             process.terminate()
             told, _ = process.communicate(timeout=5)

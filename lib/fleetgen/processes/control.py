@@ -83,6 +83,8 @@ class ControlProcess:
         following = asyncio.create_task(self._follow())
         await self.server.serve(sockets=[listener])
         following.cancel()
+        if isinstance(self._app, Page):
+            await self._app.end()
 
     async def _follow(self) -> None:
         """Look again and again; whatever fails is logged and tried again."""
@@ -119,8 +121,9 @@ class ControlProcess:
             started_at=self._up_since,
             stopping=lambda: self.server.should_exit,
         )
+        self._app = _with_page(control)
         return uvicorn.Config(
-            Guard(_with_page(control), policy, self.log),
+            Guard(self._app, policy, self.log),
             http=Http,
             ws="websockets-sansio" if has_page() else "none",
             ws_max_size=LONGEST_BODY,

@@ -21,9 +21,11 @@ MOST_PAGES = 128
 """Pages that are kept at once, connected or not."""
 
 _PRUNE_SECONDS = 5.0
+_CONNECTING_SECONDS = 3.0
+_END_SECONDS = 2.0
 
 
-async def start(control: Control) -> Any:
+async def start(control: Control) -> "Running":
     """Return the application that serves the page, running."""
     logging.getLogger("nicegui").addHandler(_ToLog(control))
     ui.page("/", title="fleetgen", language="en-US", favicon=FAVICON)(draw(control, Viewers(control)))
@@ -40,33 +42,41 @@ async def start(control: Control) -> Any:
         message_history_length=100,
         show_welcome_message=False,
     )
-    await _Lifespan(app).begin()
+    running = Running(app)
+    await running.begin()
     core.app.timer(_PRUNE_SECONDS, lambda: Client.prune_instances(client_age_threshold=UNCONNECTED_SECONDS))
-    return app
+    return running
 
 
-def is_full() -> bool:
-    """Whether no further page is made at the moment."""
-    return len(Client.instances) >= MOST_PAGES
-
-
-class _Lifespan:
-    """The life of an application that nobody else starts; it ends with the process."""
+class Running:
+    """An application whose life nobody else begins and ends."""
 
     def __init__(self, app: FastAPI) -> None:
-        self._app = app
+        self.app = app
         self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked_to_end = asyncio.Event()
+
+    def is_full(self) -> bool:
+        """Whether no further page is made at the moment."""
+        if len(Client.instances) >= MOST_PAGES:
+            Client.prune_instances(client_age_threshold=_CONNECTING_SECONDS)
+        return len(Client.instances) >= MOST_PAGES
 
     async def begin(self) -> None:
-        """Start it; raise RuntimeError if it cannot."""
-        self._task = asyncio.create_task(self._app({"type": "lifespan", "state": {}}, self._receive, self._send))
+        """Begin; raises RuntimeError if it cannot."""
+        self._life = asyncio.create_task(self.app({"type": "lifespan", "state": {}}, self._receive, self._send))
         await self._begun
+
+    async def end(self) -> None:
+        """End what runs in the background."""
+        self._asked_to_end.set()
+        await asyncio.wait([self._life], timeout=_END_SECONDS)
 
     async def _receive(self) -> dict[str, str]:
         if not self._begun.done():
             return {"type": "lifespan.startup"}
-        await asyncio.Event().wait()
-        raise AssertionError("nobody ends it")
+        await self._asked_to_end.wait()
+        return {"type": "lifespan.shutdown"}
 
     async def _send(self, message: Any) -> None:
         if message["type"] == "lifespan.startup.complete":

@@ -39,8 +39,7 @@ class Page:
     def __init__(self, api: Any, control: Control) -> None:
         self._api, self._control = api, control
         self._loading = asyncio.Lock()
-        self._app: Any = None
-        self._library: Any = None
+        self._page: Any = None
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,11 +47,11 @@ class Page:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif self._is_own(scope):
-            await self._loaded()
-            if scope["path"] == "/" and self._library.is_full():
+            page = await self._loaded()
+            if scope["path"] == "/" and page.is_full():
                 await PlainTextResponse(_FULL, 503, {"retry-after": "15"})(scope, receive, send)
             else:
-                await self._app(scope, receive, _secured(send))
+                await page.app(scope, receive, _secured(send))
         else:
             await self._api(scope, receive, send)
 
@@ -73,17 +72,24 @@ class Page:
             return
         self._open += 1
         try:
-            await self._loaded()  # a page that was open before a restart comes back
-            await self._app(scope, receive, send)
+            page = await self._loaded()  # one that was open before a restart comes back
+            await page.app(scope, receive, send)
         finally:
             self._open -= 1
 
-    async def _loaded(self) -> None:
+    async def end(self) -> None:
+        """End what runs in the background."""
+        if self._page is not None:
+            await self._page.end()
+
+    async def _loaded(self) -> Any:
+        """Return the page, running; the first call loads the library."""
         async with self._loading:
-            if self._app is None:
+            if self._page is None:
                 os.environ.setdefault("NICEGUI_STORAGE_PATH", str(self._control.follower.loaded.run / "page"))
-                self._library = await asyncio.to_thread(importlib.import_module, "fleetgen.web.dashboard.library")
-                self._app = await self._library.start(self._control)
+                library = await asyncio.to_thread(importlib.import_module, "fleetgen.web.dashboard.library")
+                self._page = await library.start(self._control)
+            return self._page
 
 
 def _secured(send: Send) -> Send:

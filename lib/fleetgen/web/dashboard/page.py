@@ -2,24 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from nicegui import Client, ui
 
 from fleetgen.cadence.clock import system_now
-from fleetgen.domain.records import Stream
 from fleetgen.web.api.control import Control
+from fleetgen.web.dashboard.panel import Panel
 from fleetgen.web.dashboard.panels.batches import Batches
 from fleetgen.web.dashboard.panels.cadence import Cadence
 from fleetgen.web.dashboard.panels.flow import Flow
-from fleetgen.web.dashboard.panels.glance import Glance
+from fleetgen.web.dashboard.panels.generators import Generators
+from fleetgen.web.dashboard.panels.head import Head
 from fleetgen.web.dashboard.panels.logs import Logs
 from fleetgen.web.dashboard.panels.processes import Processes
 from fleetgen.web.dashboard.panels.quality import Quality
 from fleetgen.web.dashboard.panels.steering import Steering
-from fleetgen.web.dashboard.panels.streams import Generator
 from fleetgen.web.dashboard.viewing import View, Viewers, milliseconds
-from fleetgen.web.dashboard.widgets import box
 
 FAVICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#0b62d6"/>'
@@ -33,19 +31,12 @@ _HEAD = (
 )
 
 
-class Panel(Protocol):
-    """A part of the page."""
-
-    def show(self, view: View) -> None:
-        """Bring it up to date."""
-
-
 def draw(control: Control, viewers: Viewers) -> Callable[[Client], None]:
     """Return what draws the page for one browser tab."""
 
     def page(client: Client) -> None:
         ui.add_head_html(_HEAD)
-        panels = _panels(control)
+        panels = _panels(control, viewers.view())
 
         def show(view: View) -> None:
             for panel in panels:
@@ -55,7 +46,6 @@ def draw(control: Control, viewers: Viewers) -> Callable[[Client], None]:
             client.run_javascript(f"window.fleetgen.synchronise({milliseconds(system_now())})")
             viewers.join(show)
 
-        show(viewers.view())
         client.on_connect(connected)
         client.on_disconnect(lambda: viewers.leave(show))
         client.on_delete(lambda: viewers.leave(show))
@@ -63,17 +53,17 @@ def draw(control: Control, viewers: Viewers) -> Callable[[Client], None]:
     return page
 
 
-def _panels(control: Control) -> list[Panel]:
-    with box("header", "top"):
-        top: list[Panel] = [Glance(), Steering(control)]
-    with box("div", "grid"):
+def _panels(control: Control, view: View) -> list[Panel]:
+    with ui.element("header").classes("top"):
+        top: list[Panel] = [Head(view), Steering(view, control)]
+    with ui.element("div").classes("grid"):
         return [
             *top,
-            Flow(),
-            *(Generator(stream) for stream in Stream),
-            Processes(),
-            Batches(),
-            *(Cadence(stream) for stream in Stream),
-            Quality(),
-            Logs(),
+            Flow(view),
+            Generators(view),
+            Processes(view),
+            Batches(view),
+            Cadence(view),
+            Quality(view),
+            Logs(view),
         ]

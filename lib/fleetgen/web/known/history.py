@@ -65,15 +65,15 @@ class History:
         return list(self._past[stream])
 
     def refresh(self) -> bool:
-        """Take in what has come since the last time; return whether anything has."""
+        """Take in what has come since the last time; return whether anything is other than it was."""
         manifest = self._follower.manifest
         if manifest is None:
             return False
-        if manifest.dataset_id != self._dataset_id:
+        if is_another := manifest.dataset_id != self._dataset_id:
             self._forget()
             self._dataset_id = manifest.dataset_id
         extended = [self._extend(stream, manifest.head(stream).stands_at) for stream in Stream]
-        return any(extended)
+        return is_another or any(extended)
 
     def _forget(self) -> None:
         self._past = {stream: deque(maxlen=KEPT) for stream in Stream}

@@ -1,35 +1,31 @@
 """Owns the strips of the newest batches, of which a click opens one."""
 
+from typing import Any
+
 from fleetgen.domain.records import Stream, iso
+from fleetgen.web.dashboard.panel import Panel
 from fleetgen.web.dashboard.viewing import View
-from fleetgen.web.dashboard.widgets import Strip, panel, text
 from fleetgen.web.known.history import Past
 
 SHOWN = 40
 """Newest intervals of each stream."""
 
 
-class Batches:
+class Batches(Panel, component="batches.js"):
     """The newest batches of both streams."""
-
-    def __init__(self) -> None:
-        self._strips: dict[Stream, Strip] = {}
-        with panel("Newest batches", "batches", "wide"):
-            for stream in Stream:
-                text(stream.value, "h3")
-                self._strips[stream] = Strip(stream.value, SHOWN)
 
     def show(self, view: View) -> None:
         """Bring it up to date."""
-        for stream, strip in self._strips.items():
-            newest = view.past[stream][-SHOWN:]
-            strip.put(batches=view.once(f"strip {stream}", lambda newest=newest: [_told(each) for each in newest]))
+        self.put(columns=SHOWN, strips=view.once("strips", lambda: [_strip(view, stream) for stream in Stream]))
 
 
-def _told(past: Past) -> dict[str, object]:
+def _strip(view: View, stream: Stream) -> dict[str, Any]:
+    return {"stream": stream.value, "batches": [_told(each) for each in view.past[stream][-SHOWN:]]}
+
+
+def _told(past: Past) -> dict[str, Any]:
     if past.batch_id is None:
-        title = gap_title(past)
-        return {"key": f"gap {past.start}", "gap": past.reason, "title": title}
+        return {"key": f"gap {past.start}", "gap": past.reason, "title": gap_title(past)}
     issues = f", {past.corrupted} with an issue" if past.corrupted else ""
     return {
         "key": past.batch_id,

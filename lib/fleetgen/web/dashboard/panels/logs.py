@@ -1,15 +1,11 @@
-"""Owns the panel of log lines."""
+"""Owns the panel of log lines; its template reads them from the API, so that they never pass through the page's state."""
 
+from fleetgen.web.dashboard.panel import Panel
 from fleetgen.web.dashboard.viewing import View
-from fleetgen.web.dashboard.widgets import Log, panel
 
 
-class Logs:
-    """What all processes have logged; the component reads it from the API."""
-
-    def __init__(self) -> None:
-        with panel("Logs", "logs", "wide"):
-            Log()
+class Logs(Panel, component="logs.js"):
+    """What all processes have logged."""
 
     def show(self, view: View) -> None:
-        """Do nothing: the component follows by itself."""
+        """Do nothing: the template follows by itself."""

@@ -3,17 +3,21 @@ const { shown } = window.fleetgen;
 
 export default {
   template: `
-    <div class="strip">
-      <p v-if="!batches.length" class="empty">No batch yet.</p>
-      <ol v-else :aria-label="'Newest batches of ' + stream" @keydown="move">
-        <li v-for="empty in Math.max(0, columns - batches.length)" :key="'empty ' + empty" aria-hidden="true"></li>
-        <li v-for="(batch, place) in batches" :key="batch.key">
-          <span v-if="batch.gap" class="strip-gap" :title="batch.title" role="img" :aria-label="batch.title"></span>
-          <button v-else type="button" class="strip-batch" :class="{dirty: batch.corrupted > 0}" :title="batch.title"
-                  :aria-label="batch.title" :tabindex="place === batches.length - 1 ? 0 : -1" @click="open(batch)"
-                  :style="{'--share': batch.records ? batch.corrupted / batch.records : 0}"><span>{{ batch.records }}</span></button>
-        </li>
-      </ol>
+    <section class="panel" aria-labelledby="batches-title">
+      <h2 id="batches-title">Newest batches</h2>
+      <template v-for="strip in strips" :key="strip.stream">
+        <h3>{{ strip.stream }}</h3>
+        <p v-if="!strip.batches.length" class="empty">No batch yet.</p>
+        <ol v-else class="strip" :aria-label="'Newest batches of ' + strip.stream" @keydown="move">
+          <li v-for="empty in Math.max(0, columns - strip.batches.length)" :key="'empty ' + empty" aria-hidden="true"></li>
+          <li v-for="(batch, place) in strip.batches" :key="batch.key">
+            <span v-if="batch.gap" class="strip-gap" :title="batch.title" role="img" :aria-label="batch.title"></span>
+            <button v-else type="button" class="strip-batch" :class="{dirty: batch.corrupted > 0}" :title="batch.title"
+                    :aria-label="batch.title" :tabindex="place === strip.batches.length - 1 ? 0 : -1" @click="open(strip.stream, batch.id)"
+                    :style="{'--share': batch.records ? batch.corrupted / batch.records : 0}"><span>{{ batch.records }}</span></button>
+          </li>
+        </ol>
+      </template>
       <dialog ref="dialog" class="detail" :aria-label="'Batch ' + id" @close="detail = null; id = ''" @click.self="$refs.dialog.close()">
         <div class="detail-body">
           <header>
@@ -29,7 +33,7 @@ export default {
             <h4>First lines</h4>
             <pre tabindex="0">{{ detail.lines.join("\\n") || "No line: the batch is empty." }}</pre>
             <h4>{{ issuesTitle }}</h4>
-            <div v-if="rows.length" class="scroll" tabindex="0" role="region" aria-label="Issues and what the pipeline did">
+            <div v-if="rows.length" class="scroll" tabindex="0" role="group" aria-label="Issues and what the pipeline did">
               <table>
                 <thead><tr><th class="figure">line</th><th>injected</th><th>field</th><th>original</th><th>as published</th><th>pipeline</th></tr></thead>
                 <tbody>
@@ -44,9 +48,9 @@ export default {
           </template>
         </div>
       </dialog>
-    </div>`,
-  props: { stream: String, batches: Array, columns: Number },
-  data: () => ({ id: "", detail: null, problem: "" }),
+    </section>`,
+  props: { strips: Array, columns: Number },
+  data: () => ({ stream: "", id: "", detail: null, problem: "" }),
   computed: {
     facts() {
       const meta = this.detail.meta;
@@ -87,20 +91,20 @@ export default {
     move(event) {
       const step = { ArrowLeft: -1, ArrowRight: 1, Home: -1e9, End: 1e9 }[event.key];
       if (!step) return;
-      const buttons = [...this.$el.querySelectorAll(".strip-batch")];
+      const buttons = [...event.currentTarget.querySelectorAll(".strip-batch")];
       const place = buttons.indexOf(document.activeElement) + step;
       buttons[Math.max(0, Math.min(buttons.length - 1, place))]?.focus();
       event.preventDefault();
     },
-    async open(batch) {
-      this.id = batch.id;
+    async open(stream, id) {
+      [this.stream, this.id] = [stream, id];
       this.detail = null;
       this.problem = "";
       this.$refs.dialog.showModal();
       try {
-        const answer = await fetch(`/api/batches/${this.stream}/${batch.id}`);
+        const answer = await fetch(`/api/batches/${stream}/${id}`);
         const told = await answer.json();
-        if (this.id !== batch.id) return;
+        if (this.id !== id) return;
         if (answer.ok) this.detail = told;
         else this.problem = told.detail;
       } catch {

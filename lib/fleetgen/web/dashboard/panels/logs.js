@@ -7,7 +7,8 @@ const LEVELS = ["debug", "info", "warning", "error", "critical"];
 
 export default {
   template: `
-    <div class="log">
+    <section class="panel" aria-labelledby="logs-title">
+      <h2 id="logs-title">Logs</h2>
       <div class="log-tools">
         <label>Level <select v-model="least" class="choice" @change="restart">
           <option v-for="level in levels" :key="level" :value="level">{{ level }} and worse</option></select></label>
@@ -22,7 +23,7 @@ export default {
         <li v-if="!lines.length && !problem" class="empty">Nothing was logged at this level yet.</li>
       </ol>
       <button v-if="older" type="button" class="button quiet" @click="more">Older lines</button>
-    </div>`,
+    </section>`,
   data: () => ({ lines: [], least: "info", following: true, since: null, older: null, problem: "", levels: LEVELS }),
   created() {
     this.count = 0;

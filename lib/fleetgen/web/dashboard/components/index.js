@@ -1,0 +1,3 @@
+// What the templates of panels are made of.
+export { default as Bars } from "./bars.js";
+export { default as Value } from "./value.js";
