@@ -1,9 +1,10 @@
 """Owns what this process may use of the machine, within the limits of containers and shells: memory, processors, room.
 
-Sources: cgroups(7), the kernel's documents on both versions of control groups, getrlimit(2). A limit that cannot be
-read, as on a system without control groups, is none.
+Sources: cgroups(7), the kernel's documents on both versions of control groups, getrlimit(2), malloc_trim(3). A limit that
+cannot be read, as on a system without control groups, is none.
 """
 
+import ctypes
 import math
 import os
 import resource
@@ -128,3 +129,9 @@ def _counted(path: Path, name: str) -> int | None:
             if key == name:
                 return int(value)
     return None
+
+
+def give_memory_back() -> None:
+    """Return freed memory to the system, where the C library can: it would keep most of it otherwise."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

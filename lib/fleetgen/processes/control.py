@@ -127,6 +127,7 @@ class ControlProcess:
             http=Http,
             ws="websockets-sansio" if has_page() else "none",
             ws_max_size=LONGEST_BODY,
+            ws_per_message_deflate=False,  # most readers sit at this machine
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -1,12 +1,14 @@
 """Owns NiceGUI: how it is set up, and its life within the control process."""
 
 import asyncio
+import gc
 import logging
 from typing import Any
 
 from fastapi import FastAPI
 from nicegui import Client, core, ui
 
+from fleetgen.machine import give_memory_back
 from fleetgen.web.api.control import Control
 from fleetgen.web.dashboard.page import FAVICON, draw
 from fleetgen.web.dashboard.viewing import Viewers
@@ -23,6 +25,7 @@ MOST_PAGES = 128
 _PRUNE_SECONDS = 5.0
 _CONNECTING_SECONDS = 3.0
 _END_SECONDS = 2.0
+_TASKS_END_SECONDS = 2.0
 
 
 async def start(control: Control) -> "Running":
@@ -44,8 +47,27 @@ async def start(control: Control) -> "Running":
     )
     running = Running(app)
     await running.begin()
-    core.app.timer(_PRUNE_SECONDS, lambda: Client.prune_instances(client_age_threshold=UNCONNECTED_SECONDS))
+    core.app.timer(_PRUNE_SECONDS, Pruning().perform)
     return running
+
+
+class Pruning:
+    """Lets go of pages that nobody has, and then of what they held: that hangs together in cycles, and its tasks end late."""
+
+    def __init__(self) -> None:
+        self._before = 0
+
+    def perform(self) -> None:
+        """Look once."""
+        Client.prune_instances(client_age_threshold=UNCONNECTED_SECONDS)
+        before, self._before = self._before, len(Client.instances)
+        if self._before < before:
+            asyncio.get_running_loop().call_later(_TASKS_END_SECONDS, _collect)
+
+
+def _collect() -> None:
+    gc.collect()
+    give_memory_back()
 
 
 class Running:

@@ -26,9 +26,9 @@ class Panel(ui.element, esm={"fleetgen-page": "components"}):
 
     def put(self, **values: Any) -> None:
         """Give the template other values; those that are as they were are not sent."""
-        changed = {
-            name: value for name, value in values.items() if name not in self._props or self._props[name] != value
-        }
+        # NiceGUI would copy a list, and all that is in it, for each page; a tuple it takes as it is.
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        changed = {name: each for name, each in given.items() if name not in self._props or self._props[name] != each}
         if changed:
             self._props.update(changed)
             self.update()

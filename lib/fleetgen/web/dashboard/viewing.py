@@ -18,8 +18,8 @@ from fleetgen.web.known.history import History, Past
 PERIOD_SECONDS = 1.0
 """The longest time for which a page shows a state that is over."""
 
-_PAUSE_SECONDS = 0.05
-"""Of a burst of events, pages show no more than twenty views a second."""
+_PAUSE_SECONDS = 0.1
+"""Of a burst of events, pages show no more than ten views a second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from fleetgen.storage.bronze import read_meta
 from fleetgen.storage.ledger import BatchEntry, GapEntry
 from fleetgen.web.known.following import Follower
 
-KEPT = 120
+KEPT = 60
 """Newest intervals of a stream that are known."""
 
 

@@ -74,6 +74,30 @@ def test_no_host_or_two_are_foreign(method: str, hosts: list[bytes]) -> None:
     assert (refused.status, refused.error) == (403, "foreign_host")
 
 
+@given(name=domains, origin=names)
+def test_a_websocket_is_guarded_as_a_change_is_but_for_the_token(name: str, origin: str) -> None:
+    assume(name != "depot")
+    host, own = (b"host", b"depot:18000"), (b"origin", b"http://depot:18000")
+    for policy in (LOCAL, GUARDED):
+        assert policy.refusal_of_handshake([host, own]) is None
+        assert policy.refusal_of_handshake([host]) is None
+        refused = policy.refusal_of_handshake([host, (b"origin", origin.encode("latin-1", "replace"))])
+        assert refused is not None
+        assert refused.error == "foreign_origin"
+        foreign = [(b"host", name.encode()), (b"origin", f"http://{name}".encode())]
+        refused = policy.refusal_of_handshake(foreign)
+        assert refused is not None
+        assert refused.error == "foreign_host"
+
+
+@given(given=st.text(max_size=40))
+def test_only_the_token_unlocks_the_page(given: str) -> None:
+    assume(given.strip() != "a-token-of-some-length")
+    assert not GUARDED.is_token(given)
+    assert GUARDED.is_token(" a-token-of-some-length\n")
+    assert LOCAL.is_token(given)
+
+
 @pytest.mark.parametrize(
     ("host", "expected"), [(b"evil.example", "websocket.close"), (b"localhost", "websocket.accept")]
 )
