@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from fleetgen.domain.records import ISSUE_TYPES, Stream
 from fleetgen.web.dashboard.panels.quality import FOUND_BY
 from support.api import client_of, raw
 from support.browser import CONNECTED, Tab, chromium, observe, tab_of, violations
-from support.event_stream import health
+from support.event_stream import answers, health
 from support.patience import wait_for
 from support.sets import RunningSet
 
@@ -441,6 +443,19 @@ def test_it_can_be_switched_off_and_on_while_the_set_runs(running: RunningSet) -
         finally:
             running.config.write_text(before)
         wait_for(lambda: "<html" in client.get("/").text, 5, "The page on")
+
+
+def test_without_its_packages_the_api_works_and_says_how_to_get_it() -> None:
+    lacking = "import sys; sys.modules['nicegui'] = None; from fleetgen.cli.main import main; main()"
+    with RunningSet(control=True) as unstarted:
+        command = [sys.executable, "-c", lacking, "run", "control", "--config", str(unstarted.config)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as control, client_of(unstarted) as client:
+            try:
+                wait_for(lambda: answers(unstarted), 20, "The control process")
+                assert "pip install 'fleetgen[dashboard]'" in client.get("/").text
+                assert client.get("/api/health").status_code == 200
+            finally:
+                control.terminate()
 
 
 def test_where_a_token_is_set_the_page_asks_for_it(browser: Browser) -> None:

@@ -15,9 +15,9 @@ from support.event_stream import health
 from support.patience import wait_for
 from support.sets import RunningSet, running_set
 
-LONG = bool(os.environ.get("FLEETGEN_SOAK"))
-TABS, SECONDS = (5, 1800) if LONG else (2, 15)
-LOADS = 500 if LONG else 60
+SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
+TABS, SECONDS = (5, 1800) if SOAK else (2, 15)
+LOADS = 500 if SOAK else 60
 GROWTH_MIB = 24
 FORGOTTEN_SECONDS = 25
 """After so long a page that never connected is let go."""
@@ -63,6 +63,6 @@ def test_loads_by_a_program_leave_nothing_behind(running: RunningSet) -> None:
         before = memory_mib(running)
         for _ in range(LOADS):
             assert client.get("/").status_code in (200, 503)
-        time.sleep(FORGOTTEN_SECONDS if LONG else 0)
+        time.sleep(FORGOTTEN_SECONDS if SOAK else 0)
         assert memory_mib(running) - before < GROWTH_MIB
         assert client.get("/api/health").status_code == 200

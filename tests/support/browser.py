@@ -1,7 +1,7 @@
 """The page of a set in the system's Chromium; whatever it complains of, or loads from elsewhere, fails the test."""
 
 import json
-import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from support.patience import wait_for
 from support.sets import RunningSet
 
-CHROMIUM = os.environ.get("FLEETGEN_CHROMIUM", "/usr/bin/chromium")
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 CONNECTED = ".connection.connected"
 _OF_A_BREAK = (
     "ERR_INTERNET_DISCONNECTED",

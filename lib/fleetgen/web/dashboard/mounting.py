@@ -62,7 +62,7 @@ class Page:
         on = self._control.follower.loaded.config.control.dashboard
         return (
             on
-            and scope["method"] in ("GET", "HEAD")
+            and scope["method"] == "GET"
             and (path in ("/", "/favicon.ico") or path.startswith("/_nicegui/"))
         )
 

@@ -14,6 +14,7 @@ from fleetgen.web.api.control import Control
 from fleetgen.web.known.facts import Health
 from fleetgen.web.known.health import health
 from fleetgen.web.known.history import History, Past
+from fleetgen.web.known.streams import Client
 
 PERIOD_SECONDS = 1.0
 """The longest time for which a page shows a state that is over."""
@@ -66,7 +67,7 @@ class Viewers:
         self._open.add(show)
         show(self.view())
         if self._showing is None:
-            self._showing = asyncio.create_task(self._show())
+            self._showing = asyncio.create_task(self._show(self._control.hub.join(None)))
 
     def leave(self, show: Show) -> None:
         """Forget a page."""
@@ -82,9 +83,8 @@ class Viewers:
         past = {stream: self._history.of(stream) for stream in Stream}
         return View(now, seen, settings, past, control.policy.token is not None, self._drawn)
 
-    async def _show(self) -> None:
+    async def _show(self, client: Client) -> None:
         """Show views for as long as there are pages."""
-        client = self._control.hub.join(None)
         try:
             while self._open and not self._control.hub.ended:
                 await client.taken(PERIOD_SECONDS)
