@@ -147,14 +147,24 @@ def test_a_batch_opens_with_its_lines_its_issues_and_what_the_pipeline_did(tab: 
     assert tab.page.locator("dialog[open]").count() == 0
 
 
+def focused(tab: Tab) -> str:
+    """Return the label of what has the focus."""
+    return str(tab.page.evaluate("document.activeElement.getAttribute('aria-label')"))
+
+
 def test_the_strip_is_reached_by_the_keyboard(tab: Tab) -> None:
-    wait_for(lambda: tab.page.locator("#batches ol").last.locator("button").count() >= 3, 20, "Three batches")
-    tab.page.locator("#batches ol").last.locator("button").last.focus()
+    strip = tab.page.locator("#batches ol").last
+    wait_for(lambda: strip.locator("button").count() >= 3, 20, "Three batches")
+    strip.locator("button").last.focus()
+    last = focused(tab)
+    tab.page.keyboard.press("ArrowLeft")
+    before = focused(tab)
+    assert re.match(r"Batch \d{8}T\d{6}Z: \d+ records", before)
+    assert before < last
     tab.page.keyboard.press("Home")
-    first = tab.page.evaluate("document.activeElement.getAttribute('aria-label')")
-    tab.page.keyboard.press("ArrowRight")
-    second = tab.page.evaluate("document.activeElement.getAttribute('aria-label')")
-    assert first < second
+    for _ in range(4):
+        time.sleep(1)
+        assert focused(tab).startswith("Batch "), "the focus stays in the strip when its oldest batch leaves it"
     tab.page.keyboard.press("Enter")
     tab.page.wait_for_selector("dialog[open] dl")
 

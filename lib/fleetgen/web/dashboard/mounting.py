@@ -30,6 +30,7 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
 )
 _TRY_LATER = 1013
+_BROKEN = "The page cannot be shown: the log of control says why. The API is at /api/health.\n"
 _FULL = "There are too many open pages: close one, and load this again.\n"
 
 
@@ -46,28 +47,29 @@ class Page:
         """Answer, or pass on to the API."""
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
-        elif self._is_own(scope):
-            page = await self._loaded()
-            if scope["path"] == "/" and page.is_full():
-                await PlainTextResponse(_FULL, 503, {"retry-after": "15"})(scope, receive, send)
-            else:
-                await page.app(scope, receive, _secured(send))
+        elif self._is_on and scope["method"] == "GET" and _is_own(scope["path"]):
+            await self._answer(scope, receive, send)
         else:
             await self._api(scope, receive, send)
 
-    def _is_own(self, scope: Scope) -> bool:
-        path: str = scope["path"]
-        if path.startswith("/_nicegui_ws"):  # asking again and again instead of a websocket is not offered
-            return False
-        on = self._control.follower.loaded.config.control.dashboard
-        return (
-            on
-            and scope["method"] == "GET"
-            and (path in ("/", "/favicon.ico") or path.startswith("/_nicegui/"))
-        )
+    @property
+    def _is_on(self) -> bool:
+        return self._control.follower.loaded.config.control.dashboard
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            page = await self._loaded()
+        except Exception as fault:  # whatever is wrong with the library, the API goes on
+            self._control.log.error("The page cannot be shown", kind="failed", exc_info=fault)
+            await PlainTextResponse(_BROKEN, 503)(scope, receive, send)
+            return
+        if scope["path"] == "/" and page.is_full():
+            await PlainTextResponse(_FULL, 503, {"retry-after": "15"})(scope, receive, send)
+        else:
+            await page.app(scope, receive, _secured(send))
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not scope["path"].startswith("/_nicegui_ws/") or self._open >= MOST_TABS:
+        if not (self._is_on and scope["path"].startswith("/_nicegui_ws/") and self._open < MOST_TABS):
             await send({"type": "websocket.close", "code": _TRY_LATER})
             return
         self._open += 1
@@ -90,6 +92,11 @@ class Page:
                 library = await asyncio.to_thread(importlib.import_module, "fleetgen.web.dashboard.library")
                 self._page = await library.start(self._control)
             return self._page
+
+
+def _is_own(path: str) -> bool:
+    """Whether a path is the page's; asking again and again, instead of a websocket, is not offered."""
+    return path in ("/", "/favicon.ico") or path.startswith("/_nicegui/")
 
 
 def _secured(send: Send) -> Send:

@@ -87,6 +87,13 @@ export default {
       return this.detail.issues.length < all ? `Injected issues: the first ${this.detail.issues.length} of ${shown("number", all)}` : "Injected issues";
     },
   },
+  beforeUpdate() {
+    this.held = this.$el.contains(document.activeElement) && document.activeElement.closest(".strip");
+  },
+  updated() {
+    // The batch that had the focus has moved out of the strip: the oldest one that is left takes it.
+    if (this.held && !this.$el.contains(document.activeElement)) this.held.querySelector(".strip-batch")?.focus();
+  },
   methods: {
     move(event) {
       const step = { ArrowLeft: -1, ArrowRight: 1, Home: -1e9, End: 1e9 }[event.key];
