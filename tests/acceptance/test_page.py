@@ -245,7 +245,8 @@ def test_pause_and_resume_show_what_came_of_them_in_every_tab(browser: Browser, 
     with tab_of(browser, running) as other:
         tab.button("Pause").dblclick()
         tab.shows(".result", "Paused: no batch is published until a resume.")
-        assert health(running)["lifecycle"]["paused"]
+        time.sleep(0.5)
+        assert health(running)["lifecycle"]["paused"], "the second click of a double click does not resume"
         other.shows(".status", "Paused", 2)
         other.button("Resume").click()
         other.shows(".result", "Resumed")
@@ -365,14 +366,12 @@ def test_a_tab_that_stopped_reading_harms_nobody(tab: Tab, running: RunningSet) 
 # --- looks
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("state", ["running", "empty", "paused", "degraded", "disconnected"])
-def test_nobody_is_kept_out_by_how_it_looks(browser: Browser, running: RunningSet, theme: Any, state: str) -> None:
+def test_nobody_is_kept_out_by_how_it_looks(browser: Browser, running: RunningSet, state: str) -> None:
     with client_of(running) as client:
         client.post("/api/resume")
     wait_for(lambda: health(running)["status"] == "running", 20, "A set that is well")
-    with tab_of(browser, running, broken=True, color_scheme=theme, reduced_motion="reduce") as tab:
-        assert tab.page.evaluate("document.documentElement.dataset.theme") == theme
+    with tab_of(browser, running, broken=True, color_scheme="light") as tab:
         with client_of(running) as client:
             if state in ("paused", "empty"):
                 client.post("/api/pause")
@@ -388,7 +387,10 @@ def test_nobody_is_kept_out_by_how_it_looks(browser: Browser, running: RunningSe
             tab.page.evaluate("window.socket.io.engine.close()")
             tab.shows(".connection", "connection lost")
         try:
-            assert violations(tab) == []
+            for theme in ("light", "dark"):
+                assert tab.page.evaluate("document.documentElement.dataset.theme") == theme
+                assert violations(tab) == [], theme
+                tab.page.get_by_role("button", name="Switch between light and dark").click()
         finally:
             running.ctl("start", "driver")
 

@@ -1,5 +1,6 @@
 // Buttons and the dialogs behind them. The server decides what is done; while it does, everything here is off.
 const CONFIRMATION = "reset";
+const SETTLE_MILLISECONDS = 800;
 
 export default {
   template: `
@@ -9,7 +10,7 @@ export default {
           <input v-model="token" class="field" type="password" placeholder="token" autocomplete="off" aria-label="Token that changes need">
           <button type="submit" class="button">Unlock</button>
         </form>
-        <button type="button" class="button primary" :disabled="off" @click="$emit(paused ? 'resume' : 'pause')">{{ paused ? "Resume" : "Pause" }}</button>
+        <button type="button" class="button primary" :disabled="off" @click="once(paused ? 'resume' : 'pause')">{{ paused ? "Resume" : "Pause" }}</button>
         <button type="button" class="button" :disabled="off || !paused" :title="paused ? '' : 'Pause first: nothing may be written meanwhile.'" @click="askReset">Reset …</button>
         <select class="choice" aria-label="Mode" :disabled="off" :value="mode" @change="ask($event, 'mode', mode)">
           <option v-for="each in ['emulated', 'production']" :key="each" :value="each">{{ each }}</option>
@@ -36,17 +37,17 @@ export default {
         <p>{{ edit.note }}</p>
         <pre class="difference" tabindex="0" aria-label="Difference"><span v-for="(line, place) in edit.lines" :key="place" :class="look(line)">{{ line }}</span><span v-if="!edit.lines.length">Nothing would change.</span></pre>
         <p class="actions">
-          <button type="button" class="button primary" @click="$emit('apply')">Change the file</button>
+          <button type="button" class="button primary" @click="once('apply')">Change the file</button>
           <button type="button" class="button" @click="$refs.edit.close()">Cancel</button>
         </p>
       </div></dialog>
     </div>`,
   props: { paused: Boolean, mode: String, batches: Number, records: Number, locked: Boolean, busy: Boolean, result: String, good: Boolean, edit: Object, presets: Array },
   emits: ["unlock", "pause", "resume", "reset", "ask", "apply", "cancel"],
-  data: () => ({ token: "", word: "", resetting: false, confirmation: CONFIRMATION }),
+  data: () => ({ token: "", word: "", resetting: false, settling: false, confirmation: CONFIRMATION }),
   computed: {
     off() {
-      return this.locked || this.busy;
+      return this.locked || this.busy || this.settling;
     },
   },
   watch: {
@@ -63,6 +64,12 @@ export default {
   },
   methods: {
     look: (line) => ({ "+": "added", "-": "removed" })[line[0]] || "same",
+    once(what) {
+      if (this.settling) return;
+      this.settling = true; // the second click of a double click may find another button in the place of the first
+      setTimeout(() => (this.settling = false), SETTLE_MILLISECONDS);
+      this.$emit(what);
+    },
     toggle: () => window.fleetgen.toggle(),
     ask(event, what, before) {
       const value = event.target.value;
