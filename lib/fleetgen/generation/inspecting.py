@@ -25,10 +25,17 @@ def batch_facts(layout: Layout, stream: Stream, batch_id: str, lines: int, issue
         return {
             "meta": meta,
             "lines": [line for file in files for line in _first_lines(file, lines)][:lines],
-            "issues": [parse_json(line, truth) for line in _first_lines(truth, issues)],
+            "issues": [_issue(line, truth) for line in _first_lines(truth, issues)],
         }
     except ValueError as fault:
         raise checking.damaged_batch(stream, batch_id) from fault
+
+
+def _issue(line: str, truth: Path) -> dict[str, Any]:
+    issue = parse_json(line, truth)
+    if not isinstance(issue, dict) or not isinstance(issue.get("line"), int):
+        raise ValueError(f"{truth} has a line that is no issue")
+    return issue
 
 
 def _first_lines(file: Path, count: int | None) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.forms import TableForm
-from fleetgen.medallion.rules import ISSUE_OF_RULE
+from fleetgen.medallion.issues import ISSUE_OF_RULE
 
 _TEXT, _COUNT, _TIME = pa.string(), pa.int64(), pa.timestamp("us", "UTC")
 _BATCH = {"batch_number": _COUNT, "batch_id": _TEXT}

@@ -34,16 +34,6 @@ RULES = (
 )
 """In the order in which they are tried: the first that applies rejects the line."""
 
-ISSUE_OF_RULE = {
-    "missing_field": "missing_field",
-    "null_value": "null_value",
-    "malformed_timestamp": "malformed_timestamp",
-    "invalid_enum": "invalid_enum",
-    "duplicate": "duplicate",
-    "outside_interval": "boundary_violation",
-}
-"""The type of injected issue that a rule finds; the other rules find what fleetgen never injects."""
-
 LINE_LIMIT_BYTES = 1 << 20
 """A longer line is no record."""
 

@@ -57,7 +57,9 @@ class ControlProcess:
         self.follower = Follower(loaded, fault, self.hub)
         self.watch = SupervisedWatch(loaded, supervised=own_supervisor() is not None)
         self.logs = LogFiles(loaded.layout.logs)
-        self.server = _Server(self._server_config(), self.hub)
+        policy = Policy(address, own_names(), self._token())
+        self._app = _with_page(self._control(policy))
+        self.server = _Server(self._server_config(policy), self.hub)
 
     def serve(self) -> None:
         """Serve until asked to stop; raises HeldByAnother for a busy port."""
@@ -106,9 +108,8 @@ class ControlProcess:
             self.log.error(f"The configuration is invalid; the old settings stay in force. {fault}", kind="config")
         self._told_fault = fault
 
-    def _server_config(self) -> uvicorn.Config:
-        policy = Policy(self.address, own_names(), self._token())
-        control = Control(
+    def _control(self, policy: Policy) -> Control:
+        return Control(
             policy=policy,
             follower=self.follower,
             hub=self.hub,
@@ -121,7 +122,8 @@ class ControlProcess:
             started_at=self._up_since,
             stopping=lambda: self.server.should_exit,
         )
-        self._app = _with_page(control)
+
+    def _server_config(self, policy: Policy) -> uvicorn.Config:
         return uvicorn.Config(
             Guard(self._app, policy, self.log),
             http=Http,

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetgen.domain.records import ISSUE_TYPES, Stream
+from fleetgen.medallion.issues import ISSUE_OF_RULE
 from fleetgen.medallion.lines import split_lines
-from fleetgen.medallion.rules import ISSUE_OF_RULE, KEPT_CHARACTERS, RULES, judge, record_columns
+from fleetgen.medallion.rules import KEPT_CHARACTERS, RULES, judge, record_columns
 from fleetgen.storage.bronze import TRUTH_FILE
 from support.delta_tables import batches, contents, dirty, engine, follow
 from support.nasty_lines import END, NASTY, START, event, record

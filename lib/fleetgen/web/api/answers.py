@@ -123,7 +123,7 @@ class BatchDetail(Answer):
     issues: list[dict[str, object]]
     """The first issues that were injected, as in the truth: line, record_id, issue_type, field, original, injected."""
     rejected: dict[int, str] | None
-    """The rule by line of the first lines that the own pipeline rejected; null while it has not carried the batch."""
+    """The rule by line of lines that the own pipeline rejected, those with an issue first; null while that is not known."""
 
 
 class ConsumerChanged(Answer):

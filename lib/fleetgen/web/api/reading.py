@@ -1,6 +1,7 @@
 """Owns the routes that only read."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request
@@ -15,13 +16,14 @@ from fleetgen.storage.bronze import read_meta
 from fleetgen.web.api import answers
 from fleetgen.web.api.control import Control, Of
 from fleetgen.web.known.facts import EmulatedHealth, Health
+from fleetgen.web.known.following import Follower
 from fleetgen.web.known.health import health
 from fleetgen.web.known.judged import rejected_lines
 from fleetgen.web.known.streams import Client
 
 BATCH_ID = r"^\d{8}T\d{6}Z$"
 MOST_ISSUES = 200
-"""Issues, and rejected lines, of a batch that are told."""
+"""Issues of a batch that are told, and so many rejected lines more."""
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -77,7 +79,7 @@ def get_batches(
     return answers.Batches(batches=[answers.BatchMeta(**meta) for meta in found[:limit]])
 
 
-@reading.get("/batches/{stream}/{batch_id}")
+@reading.get("/batches/{stream}/{batch_id}", responses={404: {"model": answers.Problem}})
 def get_batch(
     control: Of,
     stream: Stream,
@@ -91,14 +93,19 @@ def get_batch(
     except UsageError as fault:
         raise HTTPException(404, {"error": "not_found", "detail": str(fault)}) from fault
     rejected = None
-    if follower.loaded.config.pipeline.enabled and _is_carried(control, stream, seen["meta"]):
-        rejected = rejected_lines(follower.loaded.file, stream, batch_id, MOST_ISSUES)
+    if _is_carried(follower, stream, seen["meta"]):
+        with_issues = [issue["line"] for issue in seen["issues"]]
+        rejected = rejected_lines(follower.loaded.file, stream, batch_id, with_issues, 2 * MOST_ISSUES)
     return answers.BatchDetail(**seen, rejected=rejected)
 
 
-def _is_carried(control: Control, stream: Stream, meta: dict[str, Any]) -> bool:
-    manifest = control.follower.manifest
-    own = manifest.consumers.get(OWN_PIPELINE) if manifest else None
+def _is_carried(follower: Follower, stream: Stream, meta: dict[str, Any]) -> bool:
+    """Whether the own pipeline has the batch, in the tables that the configuration file leads to."""
+    if (
+        replace(follower.loaded, fixed_data=None).layout != follower.dataset.layout
+    ):  # it was edited, and waits for a reload
+        return False
+    own = follower.manifest.consumers.get(OWN_PIPELINE) if follower.manifest else None
     return own is not None and own.acknowledged.get(stream, -1) >= meta["batch_number"]
 
 

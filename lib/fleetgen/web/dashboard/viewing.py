@@ -57,11 +57,6 @@ class Viewers:
         self._settings: Settings | None = None
         self._showing: asyncio.Task[None] | None = None
 
-    @property
-    def count(self) -> int:
-        """How many pages are shown."""
-        return len(self._open)
-
     def join(self, show: Show) -> None:
         """Show every view from now on, and the present one at once."""
         self._open.add(show)

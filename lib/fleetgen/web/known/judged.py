@@ -7,6 +7,7 @@ process is to stay small.
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -18,13 +19,18 @@ _SECONDS = 30
 _one_at_a_time = Lock()
 
 
-def rejected_lines(config_file: Path, stream: Stream, batch_id: str, most: int) -> dict[int, str] | None:
-    """Return the rule that rejected each line of a batch, of the first ``most`` such lines; None without tables."""
+def rejected_lines(
+    config_file: Path, stream: Stream, batch_id: str, first: Sequence[int], most: int
+) -> dict[int, str] | None:
+    """Return the rule by line that rejected it: of all lines in ``first``, then of others, ``most`` together.
+
+    None where there are no tables, or their packages are missing.
+    """
     if not _BATCH_ID.fullmatch(batch_id):
         return None
     sql = (
         f"SELECT line, rule FROM quarantine WHERE stream = '{stream}' AND batch_id = '{batch_id}' "  # noqa: S608 - both are checked
-        f"ORDER BY line LIMIT {most}"
+        f"ORDER BY NOT list_contains({list(first)}::BIGINT[], line), line LIMIT {most}"
     )
     command = [sys.executable, "-m", "fleetgen", "query", sql, "--format", "json", "--config", str(config_file)]
     try:

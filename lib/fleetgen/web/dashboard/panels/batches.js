@@ -73,7 +73,7 @@ export default {
         field: issue.field || "whole record",
         original: JSON.stringify(issue.original),
         injected: JSON.stringify(issue.injected),
-        pipeline: rejected === null ? "not carried yet" : found[issue.line] ? `rejected: ${found[issue.line]}` : "accepted",
+        pipeline: rejected === null ? "not known yet" : found[issue.line] ? `rejected: ${found[issue.line]}` : "accepted",
         ok: rejected === null || Boolean(found[issue.line]),
       }));
       const known = new Set(issues.map((issue) => String(issue.line)));

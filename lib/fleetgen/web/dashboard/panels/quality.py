@@ -3,12 +3,13 @@
 from typing import Any
 
 from fleetgen.domain.records import ISSUE_TYPES, Stream
+from fleetgen.medallion.issues import ISSUE_OF_RULE
 from fleetgen.web.dashboard.panel import Panel
 from fleetgen.web.dashboard.panels.cadence import gap
 from fleetgen.web.dashboard.viewing import View
 from fleetgen.web.known.history import Past
 
-FOUND_BY = {issue: issue for issue in ISSUE_TYPES} | {"boundary_violation": "outside_interval"}
+FOUND_BY = {issue: rule for rule, issue in ISSUE_OF_RULE.items()}
 """The pipeline's rule that finds each type of issue."""
 
 _KINDS = [f"issue-{number}" for number in range(len(ISSUE_TYPES))]
