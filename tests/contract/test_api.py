@@ -451,6 +451,26 @@ def test_a_bad_question_about_batches_is_refused(api: httpx.Client, query: str) 
     assert (refused.status_code, problem(refused)) == (422, "invalid_request")
 
 
+@pytest.mark.parametrize("stream", Stream)
+def test_one_batch_is_told_as_it_lies_on_disk(paused: httpx.Client, running: RunningSet, stream: Stream) -> None:
+    folder = max((running.data / "raw" / stream).iterdir())
+    told = paused.get(f"/api/batches/{stream}/{folder.name}", params={"lines": 2}).json()
+    assert told == {
+        "meta": json.loads((folder / "batch_meta.json").read_text()),
+        "lines": (folder / f"{stream}.jsonl").read_text().splitlines()[:2],
+        "issues": [],
+        "rejected": None,  # this set has no pipeline
+    }
+
+
+def test_a_batch_that_is_not_there_is_told_with_how_batches_are_named(api: httpx.Client) -> None:
+    missing = api.get("/api/batches/events/20200101T000000Z")
+    assert (missing.status_code, problem(missing)) == (404, "not_found")
+    for name in ("today", "20200101T000000", "..%2F..%2Fmanifests"):
+        assert api.get(f"/api/batches/events/{name}").status_code in (404, 422)
+    assert api.get("/api/batches/trucks/20200101T000000Z").status_code == 422
+
+
 def test_the_stream_tells_of_batches_changes_edits_and_acknowledgements(api: httpx.Client, running: RunningSet) -> None:
     with client_of(running) as other, api.stream("GET", "/api/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
