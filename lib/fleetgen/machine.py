@@ -1,13 +1,14 @@
 """Owns what this process may use of the machine, within the limits of containers and shells: memory, processors, room.
 
-Sources: cgroups(7), the kernel's documents on both versions of control groups, getrlimit(2), malloc_trim(3). A limit that
-cannot be read, as on a system without control groups, is none.
+Sources: cgroups(7), the kernel's documents on both versions of control groups, getrlimit(2), malloc_trim(3),
+pidfd_open(2). A limit that cannot be read, as on a system without control groups, is none.
 """
 
 import ctypes
 import math
 import os
 import resource
+import select
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -135,3 +136,27 @@ def give_memory_back() -> None:
     """Return freed memory to the system, where the C library can: it would keep most of it otherwise."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process has ended; where the system can say so, also if its parent has not noticed yet."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    except (AttributeError, OSError, OverflowError):
+        return _is_unknown(pid)
+    end = select.poll()
+    end.register(process, select.POLLIN)
+    try:
+        return bool(end.poll(0))
+    finally:
+        os.close(process)
+
+
+def _is_unknown(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (OSError, OverflowError) as fault:
+        return isinstance(fault, ProcessLookupError)
+    return False

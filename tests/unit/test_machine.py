@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fleetgen.machine import memory_bytes, memory_kills, processors
+from fleetgen.machine import has_ended, memory_bytes, memory_kills, processors
 from support.control_groups import can_limit_memory, memory_group
+from support.patience import wait_for
 
 MEGABYTE = 1 << 20
 
@@ -107,3 +108,17 @@ def test_the_limit_of_a_real_group_counts() -> None:
         assert group is not None
         joined = group / "cgroup.procs"
         assert seen("memory_bytes()", lambda: joined.write_text(str(os.getpid()))) == 400 * MEGABYTE
+
+
+def test_a_process_has_ended_as_soon_as_it_runs_no_more_whether_its_parent_noticed_or_not() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert not has_ended(child.pid)
+    child.kill()
+    wait_for(lambda: has_ended(child.pid), 5, "The end of a process that nobody waits for")
+    child.communicate()
+    assert has_ended(child.pid)
+
+
+def test_a_pid_that_no_process_can_have_has_ended_and_the_first_process_has_not() -> None:
+    assert has_ended(2**22 + 1)
+    assert not has_ended(1)

@@ -27,6 +27,7 @@ from fleetgen.domain.records import Stream, iso
 from fleetgen.errors import ConfigurationError, HeldByAnother, Unreachable
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
+from fleetgen.machine import has_ended
 from fleetgen.storage.files import make_folder, make_private, replace_file
 from fleetgen.storage.probing import require_disk, require_path_for_tables
 from fleetgen.supervision.client import ProcessState, Supervisor
@@ -111,7 +112,7 @@ def down(config_file: Path) -> None:
     pid = supervisor.pid()
     supervisor.shut_down()
     deadline = time.monotonic() + _DOWN_TIMEOUT_SECONDS
-    while loaded.pid_file.exists() and _lives(pid):
+    while not has_ended(pid):
         if time.monotonic() > deadline:
             raise HeldByAnother(f"supervisord (process {pid}) still runs after {_DOWN_TIMEOUT_SECONDS} s.")
         time.sleep(0.05)
@@ -214,14 +215,6 @@ def _write_conf(loaded: LoadedConfig, text: str) -> Path:
         replace_file(fallback, text.encode())
         return fallback
     return beside
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _facts(loaded: LoadedConfig, running: bool, processes: list[ProcessState]) -> dict[str, Any]:

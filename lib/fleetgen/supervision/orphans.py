@@ -9,6 +9,7 @@ import signal
 import sys
 from contextlib import suppress
 
+from fleetgen.machine import has_ended
 from fleetgen.telemetry.logs import Logger
 
 SUPERVISOR_MARK = "FLEETGEN_SUPERVISOR"
@@ -44,7 +45,7 @@ def own_supervisor() -> int | None:
     if not mark.isdecimal():
         return None
     pid = int(mark)
-    return pid if pid == os.getppid() or not _lives(pid) else None
+    return pid if pid == os.getppid() or has_ended(pid) else None
 
 
 def die_with_parent() -> None:
@@ -52,13 +53,3 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
