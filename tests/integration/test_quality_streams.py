@@ -89,7 +89,7 @@ def test_meta_ledger_metrics_and_truth_agree(tmp_path: Path) -> None:
 
 def exported(simulation: Simulation, stream: Stream) -> dict[str, int]:
     """Return fleetgen_records_corrupted_total of a process that looks at the manifest now."""
-    metrics = GeneratorMetrics(stream)
+    metrics = GeneratorMetrics(stream, "emulated")
     metrics.totals(simulation.dataset.manifest().head(stream).totals)
     lines = generate_latest(metrics.registry).decode().splitlines()
     return {
@@ -115,7 +115,9 @@ def test_the_log_sentence_counts_valid_and_corrupted(tmp_path: Path, stream: Str
     log = StringIO()
     with simulated(tmp_path, preset=DEMO) as simulation:
         made = [each for each in simulation.run_for(60) if isinstance(each, Published)]
-    reporter = Reporter(PROCESSES[stream], stream, start_logging(PROCESSES[stream], log), GeneratorMetrics(stream))
+    reporter = Reporter(
+        PROCESSES[stream], stream, start_logging(PROCESSES[stream], log), GeneratorMetrics(stream, "emulated")
+    )
     for each in made:
         if (each.target_count is not None) == (stream is Stream.COMPANIES):
             reporter.published(each)

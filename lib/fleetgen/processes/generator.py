@@ -117,13 +117,15 @@ class Generator(Work):
             self._rebuilds = self.dataset.rebuilds
             self.log.warning("The manifest was lost or damaged and has been made anew", kind="rebuilt")
         free = shutil.disk_usage(self.loaded.layout.data).free
+        self.metrics.standing(bool(manifest and manifest.desired.paused), free)
         if manifest is None or manifest.origin is None:
             self.metrics.totals(Totals())
-            self.metrics.standing(bool(manifest and manifest.desired.paused), 0, None, free)
+            self.metrics.progress(0, None, None)
             return
         self._note_stall(manifest)
         self.reporter.following(manifest, self.dataset.segments(manifest)[-1].settings)
-        self.metrics.standing(manifest.desired.paused, self._companies(manifest), self.maker.next_due(), free)
+        last = manifest.head(self.stream).last_published_at
+        self.metrics.progress(self._companies(manifest), last, self.maker.next_due())
 
     def _note_stall(self, manifest: Manifest) -> None:
         """Tell once of a stream that stands still since the clock was set back."""
@@ -142,7 +144,7 @@ def run_generator(
     """Serve metrics and make batches until asked to stop; raises HeldByAnother for a busy port or stream."""
     keep_freed_memory()
     worker = Worker(process, loaded)
-    metrics = GeneratorMetrics(stream)
+    metrics = GeneratorMetrics(stream, loaded.config.mode)
     generator = Generator(worker, stream, metrics, fault)
     with worker.telling(), served_metrics(metrics.registry, address, port):
         worker.live(generator)

@@ -19,9 +19,9 @@ class Pipeline(Work):
     """What the pipeline process does."""
 
     def __init__(self, worker: Worker) -> None:
-        self.metrics = PipelineMetrics()
-        self._worker, self._log = worker, worker.log
         loaded = worker.loaded
+        self.metrics = PipelineMetrics(loaded.config.mode)
+        self._worker, self._log = worker, worker.log
         budget = carrying(loaded.config.pipeline.memory)
         open_engine = partial(EmbeddedEngine, loaded.layout, beat=worker.heartbeat.beat, budget=budget)
         self._carrier = Carrier(loaded.layout, open_engine, worker.clock, worker.log, self.metrics)

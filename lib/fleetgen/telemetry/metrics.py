@@ -6,25 +6,22 @@ Totals are exported as the manifest has them, so they go on after a restart and 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from fleetgen import __version__
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream
 from fleetgen.errors import HeldByAnother
 from fleetgen.generation.outcomes import LeftOut, Published
+from fleetgen.storage.ledger import GapReason
 from fleetgen.storage.manifest import Totals
+from fleetgen.telemetry.families import BuildInfo, Declared, KnownGauges, batch_exemplar
 from fleetgen.telemetry.serving import MetricsServer, start_serving
 
-prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-
 MODES = ("emulated", "production")
-GAP_REASONS = ("paused", "backpressure", "downtime", "disk", "fault")
+GAP_REASONS: tuple[GapReason, ...] = ("paused", "backpressure", "downtime", "disk", "fault")
 PHASES = ("generate", "encode", "publish", "record")
 ERROR_PHASES = ("batch", "config")
 
@@ -58,91 +55,91 @@ def served_metrics(registry: CollectorRegistry, address: str, port: int) -> Iter
         server.shutdown()
 
 
-@dataclass(frozen=True, slots=True)
-class _Declared:
-    """A metric as it is declared; its name goes without the prefix."""
-
-    name: str
-    text: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = _TIMING_BUCKETS
-
-
 _HISTOGRAMS = (
-    _Declared("batch_start_lag_seconds", "Actual minus scheduled start of a batch."),
-    _Declared(
+    Declared(
+        "batch_start_lag_seconds",
+        "Actual start of a batch minus the instant at which it was due.",
+        buckets=_TIMING_BUCKETS,
+    ),
+    Declared(
         "batch_interval_deviation_seconds",
         "Absolute difference between the actual and the scheduled time since the batch before.",
+        buckets=_TIMING_BUCKETS,
     ),
-    _Declared("batch_duration_seconds", "Time spent in each phase of a batch.", ("phase",)),
-    _Declared("batch_size_records", "Records in a batch.", buckets=_SIZE_BUCKETS),
-    _Declared("manifest_lock_wait_seconds", "Time waited for the manifest's lock."),
+    Declared("batch_duration_seconds", "Time spent in each phase of a batch.", ("phase",), _TIMING_BUCKETS),
+    Declared("batch_size_records", "Records in a batch.", buckets=_SIZE_BUCKETS),
+    Declared("manifest_lock_wait_seconds", "Time waited for the manifest's lock.", buckets=_TIMING_BUCKETS),
 )
 _GAUGES = (
-    _Declared("batch_size_limit_records", "Bounds of a batch's size; NaN without bounds.", ("bound",)),
-    _Declared("batch_interval_seconds", "Target interval between batches."),
-    _Declared("configured_error_ratio", "Share of records that are to get an issue.", ("stream",)),
-    _Declared("paused", "1 while publishing is paused."),
-    _Declared("mode_active", "1 for the mode in force.", ("mode",)),
-    _Declared("companies_registered", "Companies registered since the dataset began."),
-    _Declared("data_disk_free_bytes", "Free space where the data lies."),
-    _Declared("last_batch_completion_timestamp_seconds", "When the last batch was published.", ("stream",)),
-    _Declared("next_batch_scheduled_timestamp_seconds", "When the next batch is due.", ("stream",)),
-    _Declared("config_last_reload_successful", "1 if the configuration was valid when last read."),
-    _Declared("config_last_reload_success_timestamp_seconds", "When the configuration was last read and valid."),
-    _Declared("build_info", "The version in use.", ("version",)),
+    Declared("batch_size_limit_records", "Bounds of a batch's size; NaN without bounds.", ("bound",)),
+    Declared("batch_interval_seconds", "Target interval between batches."),
+    Declared("configured_error_ratio", "Share of records that are to get an issue, from 0 to 1.", ("stream",)),
+    Declared("paused", "1 while publishing is paused."),
+    Declared("mode_active", "1 for the mode in force.", ("mode",)),
+    Declared("companies_registered", "Companies registered since the dataset began."),
+    Declared("data_disk_free_bytes", "Free space on the disk where the data lies."),
+    Declared(
+        "last_batch_completion_timestamp_seconds",
+        "When the last batch was published, since the epoch; absent before the first.",
+        ("stream",),
+    ),
+    Declared(
+        "next_batch_scheduled_timestamp_seconds",
+        "When the next batch is due, since the epoch; absent before the dataset has begun.",
+        ("stream",),
+    ),
+    Declared("config_last_reload_successful", "1 if the configuration was valid when it was last read."),
+    Declared(
+        "config_last_reload_success_timestamp_seconds",
+        "When the configuration was last read and valid, since the epoch; absent if it never was.",
+    ),
 )
+_MISSED = Declared("batches_missed", "Intervals left out for good, by why.", ("stream", "reason"))
+_BATCHES = Declared("batches", "Batches published, by the mode that they were made in.", ("stream", "mode"))
+_CORRUPTED = Declared("records_corrupted", "Records published with an injected issue.", ("stream", "issue_type"))
+_BACKFILLED = Declared("batches_backfilled", "Batches made after an outage.", ("stream",))
+_RECORDS = Declared("records", "Records published.", ("stream",))
+_BYTES = Declared("output_bytes", "Bytes of records published.", ("stream",))
 _ERRORS = "Errors that were logged: work that is tried again, edits that are invalid."
 
 
 class GeneratorMetrics:
     """The metrics of the process that makes one stream."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, mode: str) -> None:
         self.stream = stream
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
         self._totals = _TotalsCollector(stream)
-        self.registry.register(self._totals)
-        self._histograms = {
-            each.name: Histogram(
-                f"fleetgen_{each.name}", each.text, each.labels, buckets=each.buckets, registry=self.registry
-            )
-            for each in _HISTOGRAMS
-        }
-        self._gauges = {
-            each.name: Gauge(f"fleetgen_{each.name}", each.text, each.labels, registry=self.registry)
-            for each in _GAUGES
-        }
+        self._gauges = KnownGauges(_GAUGES)
+        self._build = BuildInfo(mode)
+        ProcessCollector(registry=self.registry)
+        for collector in (self._totals, self._gauges, self._build):
+            self.registry.register(collector)
+        self._histograms = {each.name: each.histogram(self.registry) for each in _HISTOGRAMS}
         self._errors = prometheus_client.Counter("fleetgen_errors_total", _ERRORS, ["phase"], registry=self.registry)
         self._previous: tuple[int, int] | None = None
-        self._know_labels()
-
-    def _know_labels(self) -> None:
-        """Export every label set at 0 from the start."""
-        self._gauges["build_info"].labels(__version__).set(1)
         for phase in PHASES:
             self._histograms["batch_duration_seconds"].labels(phase)
         for phase in ERROR_PHASES:
             self._errors.labels(phase)
-        for gauge in _GAUGES:
-            if gauge.labels == ("stream",):
-                self._gauges[gauge.name].labels(self.stream)
 
     def published(self, batch: Published) -> None:
         """Count a batch. One that was not waited for tells nothing of the cadence and is left out there."""
+        exemplar = batch_exemplar(batch.entry.batch_id)
         self.totals(batch.head.totals)
-        self._histograms["batch_size_records"].observe(batch.entry.record_count)
+        self._completed(batch.finished_at)
+        self._histograms["batch_size_records"].observe(batch.entry.record_count, exemplar)
         for phase, seconds in batch.phases.items():
-            self._histograms["batch_duration_seconds"].labels(phase).observe(seconds)
-        self._gauges["last_batch_completion_timestamp_seconds"].labels(self.stream).set(batch.finished_at / SECOND)
+            self._histograms["batch_duration_seconds"].labels(phase).observe(seconds, exemplar)
         if batch.late or batch.first:
             self._previous = None
             return
-        self._histograms["batch_start_lag_seconds"].observe(max(0, batch.started_at - batch.scheduled_at) / SECOND)
+        self._histograms["batch_start_lag_seconds"].observe(
+            max(0, batch.started_at - batch.scheduled_at) / SECOND, exemplar
+        )
         if self._previous is not None:
             actual, scheduled = batch.started_at - self._previous[0], batch.scheduled_at - self._previous[1]
-            self._histograms["batch_interval_deviation_seconds"].observe(abs(actual - scheduled) / SECOND)
+            self._histograms["batch_interval_deviation_seconds"].observe(abs(actual - scheduled) / SECOND, exemplar)
         self._previous = (batch.started_at, batch.scheduled_at)
 
     def left_out(self, gap: LeftOut) -> None:
@@ -159,27 +156,36 @@ class GeneratorMetrics:
         least, most = settings.events_per_batch or (float("nan"), float("nan"))
         if self.stream is Stream.COMPANIES:
             least = most = settings.companies_per_batch
-        self._gauges["batch_size_limit_records"].labels("min").set(least)
-        self._gauges["batch_size_limit_records"].labels("max").set(most)
-        self._gauges["batch_interval_seconds"].set(settings.interval_seconds(self.stream))
+        self._build.mode = settings.mode
+        self._gauges.set("batch_size_limit_records", least, "min")
+        self._gauges.set("batch_size_limit_records", most, "max")
+        self._gauges.set("batch_interval_seconds", settings.interval_seconds(self.stream))
         rate = settings.quality.error_rate(self.stream) if settings.quality else 0.0
-        self._gauges["configured_error_ratio"].labels(self.stream).set(rate)
+        self._gauges.set("configured_error_ratio", rate, self.stream)
         for mode in MODES:
-            self._gauges["mode_active"].labels(mode).set(mode == settings.mode)
+            self._gauges.set("mode_active", mode == settings.mode, mode)
 
-    def standing(self, paused: bool, companies: int, next_due: int | None, free_bytes: int) -> None:
-        """Export where things stand."""
-        self._gauges["paused"].set(paused)
-        self._gauges["companies_registered"].set(companies)
-        self._gauges["data_disk_free_bytes"].set(free_bytes)
-        if next_due is not None:
-            self._gauges["next_batch_scheduled_timestamp_seconds"].labels(self.stream).set(next_due / SECOND)
+    def standing(self, paused: bool, free_bytes: int) -> None:
+        """Export what is so whether or not a dataset has begun."""
+        self._gauges.set("paused", paused)
+        self._gauges.set("data_disk_free_bytes", free_bytes)
+
+    def progress(self, companies: int, last_published: int | None, next_due: int | None) -> None:
+        """Export how far the dataset has come; instants that there are none of are absent."""
+        self._gauges.set("companies_registered", companies)
+        self._completed(last_published)
+        due = None if next_due is None else next_due / SECOND
+        self._gauges.set_or_forget("next_batch_scheduled_timestamp_seconds", due, self.stream)
 
     def config_read(self, valid: bool, at: int) -> None:
         """Export whether the configuration was valid when it was last read."""
-        self._gauges["config_last_reload_successful"].set(valid)
+        self._gauges.set("config_last_reload_successful", valid)
         if valid:
-            self._gauges["config_last_reload_success_timestamp_seconds"].set(at / SECOND)
+            self._gauges.set("config_last_reload_success_timestamp_seconds", at / SECOND)
+
+    def _completed(self, at: int | None) -> None:
+        when = None if at is None else at / SECOND
+        self._gauges.set_or_forget("last_batch_completion_timestamp_seconds", when, self.stream)
 
     def lock_waited(self, seconds: float) -> None:
         self._histograms["manifest_lock_wait_seconds"].observe(seconds)
@@ -195,29 +201,18 @@ class _TotalsCollector(Collector):
         self.stream = stream
         self.totals = Totals()
 
-    def collect(self) -> Iterator[Any]:
+    def collect(self) -> Iterator[Metric]:
         totals, stream = self.totals, self.stream.value
-        batches = CounterMetricFamily("fleetgen_batches", "Batches published.", labels=["stream", "mode"])
-        for mode in MODES:
-            batches.add_metric([stream, mode], totals.batches.get(mode, 0))
-        missed = CounterMetricFamily(
-            "fleetgen_batches_missed", "Intervals left out for good.", labels=["stream", "reason"]
-        )
-        for reason in GAP_REASONS:
-            missed.add_metric([stream, reason], totals.missed.get(reason, 0))  # type: ignore[call-overload]
-        yield batches
-        yield missed
-        corrupted = CounterMetricFamily(
-            "fleetgen_records_corrupted", "Records published with an injected issue.", labels=["stream", "issue_type"]
-        )
-        for kind in ISSUE_TYPES:
-            corrupted.add_metric([stream, kind], totals.issues.get(kind, 0))
-        yield corrupted
-        yield self._total("fleetgen_batches_backfilled", "Batches made after an outage.", totals.backfilled)
-        yield self._total("fleetgen_records", "Records published.", totals.records)
-        yield self._total("fleetgen_output_bytes", "Bytes of records published.", totals.bytes)
+        yield _counted(_BATCHES, {(stream, mode): totals.batches.get(mode, 0) for mode in MODES})
+        yield _counted(_MISSED, {(stream, reason): totals.missed.get(reason, 0) for reason in GAP_REASONS})
+        yield _counted(_CORRUPTED, {(stream, kind): totals.issues.get(kind, 0) for kind in ISSUE_TYPES})
+        yield _counted(_BACKFILLED, {(stream,): totals.backfilled})
+        yield _counted(_RECORDS, {(stream,): totals.records})
+        yield _counted(_BYTES, {(stream,): totals.bytes})
 
-    def _total(self, name: str, text: str, value: int) -> CounterMetricFamily:
-        family = CounterMetricFamily(name, text, labels=["stream"])
-        family.add_metric([self.stream.value], value)
-        return family
+
+def _counted(declared: Declared, values: dict[tuple[str, ...], int]) -> CounterMetricFamily:
+    family = declared.counter()
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family

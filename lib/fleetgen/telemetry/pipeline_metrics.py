@@ -4,53 +4,64 @@ from collections import Counter
 from collections.abc import Iterator
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from fleetgen import __version__
 from fleetgen.domain.records import Stream
+from fleetgen.telemetry.families import BuildInfo, Declared, KnownGauges, batch_exemplar
 
 STAGES = ("bronze_to_silver", "silver_to_gold", "end_to_end")
 OUTCOMES = ("accepted", "quarantined", "duplicate")
 
-_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+
+_LATENCY = Declared(
+    "pipeline_latency_seconds",
+    "Time from a batch's publication to its commits in silver and in gold.",
+    ("stage",),
+    (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
+)
+_RECORDS = Declared(
+    "pipeline_records", "Lines of bronze that were judged, by what became of them.", ("table", "outcome")
+)
+_HELD = Declared("pipeline_held_up", "1 while a damaged batch holds up the stream.", ("stream",))
+_ERRORS = "Errors that were logged: work that is tried again."
 
 
 class PipelineMetrics:
     """The metrics of the process that carries batches on."""
 
-    def __init__(self) -> None:
+    def __init__(self, mode: str) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self._latency = Histogram(
-            "fleetgen_pipeline_latency_seconds",
-            "Time from a batch's publication to its commits in silver and in gold.",
-            ["stage"],
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
-        self._errors = prometheus_client.Counter(
-            "fleetgen_errors_total",
-            "Errors that were logged: work that is tried again.",
-            ["phase"],
-            registry=self.registry,
-        )
         self._records = _Records()
-        self.registry.register(self._records)
-        Gauge("fleetgen_build_info", "The version in use.", ["version"], registry=self.registry).labels(
-            __version__
-        ).set(1)
+        self._held = KnownGauges((_HELD,))
+        self._build = BuildInfo(mode)
+        ProcessCollector(registry=self.registry)
+        for collector in (self._records, self._held, self._build):
+            self.registry.register(collector)
+        self._latency = _LATENCY.histogram(self.registry)
+        self._errors = prometheus_client.Counter("fleetgen_errors_total", _ERRORS, ["phase"], registry=self.registry)
         for stage in STAGES:
             self._latency.labels(stage)
+        for stream in Stream:
+            self.held_up(stream, False)
         self._errors.labels("batch")
 
-    def took(self, bronze_to_silver: float, silver_to_gold: float) -> None:
+    def took(self, batch_id: str, bronze_to_silver: float, silver_to_gold: float) -> None:
         """Count the seconds that a batch took."""
+        exemplar = batch_exemplar(batch_id)
         for stage, seconds in zip(
             STAGES, (bronze_to_silver, silver_to_gold, bronze_to_silver + silver_to_gold), strict=True
         ):
-            self._latency.labels(stage).observe(seconds)
+            self._latency.labels(stage).observe(seconds, exemplar)
+
+    def carried(self, mode: str) -> None:
+        """Export the mode in which the newest carried batch was made."""
+        self._build.mode = mode
+
+    def held_up(self, stream: Stream, held: bool) -> None:
+        """Export whether a damaged batch holds up a stream."""
+        self._held.set("pipeline_held_up", held, stream)
 
     def records(self, totals: dict[Stream, Counter[str]]) -> None:
         """Export the records in the tables, by stream and outcome."""
@@ -66,11 +77,7 @@ class _Records(Collector):
         self.totals: dict[Stream, Counter[str]] = {}
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        family = CounterMetricFamily(
-            "fleetgen_pipeline_records",
-            "Lines of bronze that were judged, by what became of them.",
-            labels=["table", "outcome"],
-        )
+        family = _RECORDS.counter()
         for stream in Stream:
             for outcome in OUTCOMES:
                 family.add_metric([stream.value, outcome], self.totals.get(stream, Counter())[outcome])

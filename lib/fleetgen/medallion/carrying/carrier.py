@@ -106,7 +106,9 @@ class Carrier:
             except DamagedBatch:
                 self._carry_singly(engine, manifest, stream)
             self.holding.is_over(stream)
+            self.metrics.held_up(stream, False)
         except DamagedBatch as fault:
+            self.metrics.held_up(stream, True)
             wait = self.holding.begins(stream, fault, self.clock.now())
             self.metrics.failed()
             again = f"; it tries again in {wait // SECOND} s" if self.tries_again else ""
@@ -122,12 +124,17 @@ class Carrier:
         """Return the engine of the present dataset; after a clean or a fault the tables are opened anew."""
         if self._engine is None or manifest.dataset_id != self._dataset_id:
             self.drop()
-            self.holding = Holding()
+            self._held_by_nothing()
             self._engine = self._open_engine(manifest.dataset_id)
             self._dataset_id = manifest.dataset_id
             self._count_lines(self._engine)
             self._acknowledge(manifest, {stream: self._engine.next_batch(stream) - 1 for stream in Stream})
         return self._engine
+
+    def _held_by_nothing(self) -> None:
+        self.holding = Holding()
+        for stream in Stream:
+            self.metrics.held_up(stream, False)
 
     def _count_lines(self, engine: Engine) -> None:
         """Take the totals from gold, where a kill may have left them ahead of other tables."""
@@ -151,6 +158,7 @@ class Carrier:
         else:
             self._totals.add(stream, carried)
         self._acknowledge(manifest, {stream: entries[-1].batch_number}, latencies)
+        self.metrics.carried(entries[-1].mode)
         self._tell(stream, entries, carried, latencies)
 
     def _acknowledge(self, manifest: Manifest, numbers: dict[Stream, int], latencies: Latencies | None = None) -> None:
@@ -170,7 +178,7 @@ class Carrier:
         to_silver = 0.0
         for entry in entries:
             to_silver = max(0.0, (now - self._published_at(stream, entry, now)) / SECOND - to_gold)
-            self.metrics.took(to_silver, to_gold)
+            self.metrics.took(entry.batch_id, to_silver, to_gold)
         return Latencies(bronze_to_silver=to_silver, silver_to_gold=to_gold, end_to_end=to_silver + to_gold)
 
     def _published_at(self, stream: Stream, entry: BatchEntry, otherwise: int) -> int:

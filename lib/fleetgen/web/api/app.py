@@ -1,8 +1,8 @@
 """Owns putting the application together: the API's routes, the metrics, and the answers to faults."""
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from fleetgen import __version__
 from fleetgen.supervision.extras import has_page
@@ -41,5 +41,10 @@ async def _root() -> PlainTextResponse:
     return PlainTextResponse(f"There is no page here: {get}. The API is at /api/health.\n")
 
 
-async def _metrics(control: Of) -> PlainTextResponse:
-    return PlainTextResponse(generate_latest(control.registry), media_type=CONTENT_TYPE_LATEST)
+async def _metrics(request: Request, control: Of) -> Response:
+    """Return the metrics in the form that was asked for: OpenMetrics, or Prometheus' own text."""
+    try:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    except ValueError:  # a version that is none
+        encode, content_type = choose_encoder("")
+    return Response(encode(control.registry), headers={"content-type": content_type, "vary": "Accept"})
