@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-unit soak check format lint types imports sizes bench screenshots coverage lock clean .run .dev .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit soak check format lint types imports sizes bench screenshots coverage lock clean .run .dev .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,6 +16,10 @@ install-dev: .dev ## set up the environment that tests and checks need
 
 run: .run ## start the set; Ctrl-C stops it
 	@exec bin/fleetgen up
+
+observe: .run ## look at the running set with Prometheus; Ctrl-C stops it
+	@packaging/need prometheus prometheus
+	@$(BIN)/python packaging/observe
 
 test: .dev .numpy-oldest ## run all tests, the long ones in their short form
 	@packaging/need promtool prometheus

@@ -27,6 +27,7 @@ _COMMANDS = {
     "resume": "lifecycle",
     "clean": "lifecycle",
     "logs": "logs",
+    "metrics": "metrics",
     "query": "tables",
     "tables": "tables",
     "generate": "data",
