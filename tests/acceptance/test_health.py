@@ -196,7 +196,7 @@ def test_a_process_that_fails_again_and_again_is_told_until_it_works(running: Ru
 
 def full_disk(folder: Path) -> None:
     with (
-        RunningSet(control=True, pipeline=False, **EVERY_SECOND, catch_up_limit="1000") as running,
+        RunningSet(control=True, pipeline=False, **EVERY_SECOND, catch_up_limit="1000", min_free_bytes="0") as running,
         small_disk(running.data),
     ):
         running.start()

@@ -36,6 +36,8 @@ EVERY_KEY: dict[str, dict[str, str]] = {
         "events_per_batch": "{ min = 5, max = 20 }",
     },
     "schedule": {"catch_up_limit": "10"},
+    "backpressure": {"consumers": '["pipeline"]', "max_backlog_batches": "60", "action": '"pause"'},
+    "retention": {"keep_batches": "0", "min_free_bytes": "268435456"},
     "quality": {"enabled": "false", "event_error_rate": "0.15", "company_error_rate": "0.15"},
     "quality.weights": {
         "missing_field": "0.30",

@@ -49,8 +49,11 @@ class Skip:
 
     span: Interval
     intervals: int
-    reason: Literal["paused", "downtime"]
+    reason: Literal["paused", "downtime", "backpressure", "disk"]
 
+
+Withheld = Literal["backpressure", "disk"]
+"""Why a batch may not be published though it is due: a consumer is behind, the disk is nearly full."""
 
 Decision = Wait | Make | Skip
 
@@ -91,16 +94,18 @@ def decide(
     attended_since: int,
     catch_up_limit: int,
     paused_when: Callable[[int], bool],
+    withheld: Withheld | None = None,
 ) -> Decision:
     """Say what becomes of the next interval.
 
     The stream's first interval is always made, if need be after a pause. Any other that falls due in a pause is left
     out, and so is one that nobody had made when the pause came. Of those that fell due while nobody attended, the newest
-    ``catch_up_limit`` are made and the older ones left out; the one that fell due in somebody's presence is always made.
+    ``catch_up_limit`` are made and the older ones left out; the one that fell due in somebody's presence is always made,
+    unless something withholds it.
     """
     interval = next_interval(stands_at, grid)
     if interval == grid.origin:
-        waits = now < interval.end or paused_when(now)
+        waits = now < interval.end or paused_when(now) or withheld is not None
         return Wait(interval) if waits else Make(interval, first=True)
     if now >= grid.opened_at and (lost := _lost_before_segment(stands_at, grid, catch_up_limit)) is not None:
         return lost
@@ -111,6 +116,8 @@ def decide(
     beyond = _beyond_limit(interval, grid, now, attended_since, catch_up_limit)
     if beyond > 0:
         return Skip(Interval(stands_at, interval.end + (beyond - 1) * grid.step), beyond, "downtime")
+    if withheld is not None:
+        return Skip(interval, 1, withheld)
     return Make(interval, late=interval.end < attended_since)
 
 

@@ -11,6 +11,7 @@ from pydantic import model_validator
 
 from fleetgen.config.tables.dataset import Emulated, Fleet, Modes, QualityTable, Schedule
 from fleetgen.config.tables.fields import GREATEST_SEED, Table, allowed, whole
+from fleetgen.config.tables.limits import Backpressure, Retention
 from fleetgen.config.tables.running import Control, Metrics, Paths, Pipeline, Supervisor
 from fleetgen.domain.records import EVENT_TYPES, GEOGRAPHIES, Settings
 
@@ -30,6 +31,8 @@ class Config(Table):
     fleet: Annotated[Fleet, allowed("a table")]
     modes: Annotated[Modes, allowed("a table")]
     schedule: Annotated[Schedule, allowed("a table")] = Schedule()
+    backpressure: Annotated[Backpressure, allowed("a table")] = Backpressure()
+    retention: Annotated[Retention, allowed("a table")] = Retention()
     quality: Annotated[QualityTable, allowed("a table")] = QualityTable()
     paths: Annotated[Paths, allowed("a table")] = Paths()
     metrics: Annotated[Metrics, allowed("a table")] = Metrics()

@@ -12,8 +12,10 @@ from fleetgen.errors import DifferenceFound, FleetgenError, ManifestError, Usage
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.bronze import TRUTH_FILE, Part, part_name, read_meta
-from fleetgen.storage.ledger import BatchEntry, GapEntry
+from fleetgen.storage.layout import Layout
+from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Manifest
+from fleetgen.storage.pruning import pruned_before
 
 _READ_BYTES = 1 << 20
 
@@ -124,6 +126,15 @@ def _check_order(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterat
 
 
 def _check_batch(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> Iterator[Difference]:
+    """Check one batch; of one that was pruned, also meanwhile, only that it follows from its segment."""
+    found = list(_differences(dataset, manifest, stream, entry))
+    if found and entry.batch_number < pruned_before(dataset.layout, stream):
+        _, batch = remake(dataset, manifest, stream, entry)
+        found = list(_check_hash(stream, entry, expected_content(stream, batch)))
+    yield from found
+
+
+def _differences(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> Iterator[Difference]:
     try:
         meta = read_meta(dataset.layout, stream, entry.batch_id)
     except ValueError:
@@ -134,8 +145,7 @@ def _check_batch(dataset: Dataset, manifest: Manifest, stream: Stream, entry: Ba
         return
     inputs, batch = remake(dataset, manifest, stream, entry)
     content = expected_content(stream, batch)
-    if content.sha256 != entry.sha256:
-        yield Difference(stream, entry.batch_id, "does not follow from its segment: the ledger has another hash")
+    yield from _check_hash(stream, entry, content)
     expected = recording.batch_meta(inputs, content.parts, content.sha256, content.issues)
     wrong = [key for key, value in expected.items() if meta.get(key) != value and key != "generator_version"]
     if wrong:
@@ -143,6 +153,11 @@ def _check_batch(dataset: Dataset, manifest: Manifest, stream: Stream, entry: Ba
     yield from _check_files(stream, entry, dataset.layout.batch(stream, entry.batch_id), content.parts)
     if content.truth_sha256 is not None:
         yield from _check_truth(dataset, stream, entry, content.truth_sha256)
+
+
+def _check_hash(stream: Stream, entry: BatchEntry, content: ExpectedContent) -> Iterator[Difference]:
+    if content.sha256 != entry.sha256:
+        yield Difference(stream, entry.batch_id, "does not follow from its segment: the ledger has another hash")
 
 
 def _check_files(stream: Stream, entry: BatchEntry, folder: Path, parts: list[Part]) -> Iterator[Difference]:
@@ -203,8 +218,14 @@ def file_hash(path: Path) -> str:
     return hashed.hexdigest()
 
 
-def missing_batch(stream: Stream, batch_id: str) -> UsageError:
+def missing_batch(layout: Layout, stream: Stream, batch_id: str) -> UsageError:
     """Say that a batch that the ledger names is not on disk."""
+    kept = Ledger(layout.ledger(stream)).batches_from(pruned_before(layout, stream), 1)
+    if kept and batch_id < kept[0].batch_id:
+        return UsageError(
+            f"{stream} {batch_id} was pruned, as retention.keep_batches says: `fleetgen replay {stream} {batch_id}` makes "
+            "it again."
+        )
     return UsageError(
         f"The folder of {stream} {batch_id} or its meta is gone: `fleetgen verify --all --repair` publishes it again."
     )

@@ -20,7 +20,7 @@ def batch_facts(layout: Layout, stream: Stream, batch_id: str, lines: int, issue
     try:
         meta = read_meta(layout, stream, batch_id)
         if meta is None:
-            raise checking.missing_batch(stream, batch_id)
+            raise checking.missing_batch(layout, stream, batch_id)
         files = recording.data_files(layout.batch(stream, batch_id), stream)
         return {
             "meta": meta,

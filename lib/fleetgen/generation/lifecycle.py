@@ -82,10 +82,19 @@ def _noted(manifest: Manifest, at: int, missing: tuple[Stream, ...], actions: tu
 
 
 def register(dataset: Dataset, name: str) -> Manifest:
-    """Make a consumer known, so that its backlog is shown; one that is known stays as it is. Returns the manifest."""
+    """Make a consumer known, so that it is waited for; one that is known stays as it is. Returns the manifest."""
     with dataset.store.locked() as transaction:
         manifest = transaction.manifest
-        return transaction.save(_with_consumer(manifest, name, manifest.consumers.get(name, Consumer())))
+        return transaction.save(_with_consumer(manifest, name, _known(manifest, name)))
+
+
+def _known(manifest: Manifest, name: str) -> Consumer:
+    """Return a consumer as it is known; one that comes back has what it had, a new one is waited for from now on."""
+    if name in manifest.consumers:
+        return manifest.consumers[name]
+    if name in manifest.departed:
+        return manifest.departed[name]
+    return Consumer(waited_from={stream: manifest.head(stream).next_batch for stream in Stream})
 
 
 def acknowledge(
@@ -96,10 +105,12 @@ def acknowledge(
     at: int,
     latencies: Latencies | None = None,
     outcome: Outcome | None = None,
+    anew: bool = False,
 ) -> Manifest:
     """Record the newest batch that a consumer has of each stream; an older number than before changes nothing.
 
-    Without new latencies or a new outcome, those told before stay.
+    ``anew`` tells what it has whatever it acknowledged before, as when its tables were deleted; -1 is nothing. Without
+    new latencies or a new outcome, those told before stay.
 
     Raises WrongDataset after a clean, UsageError for a batch that was never published.
     """
@@ -109,21 +120,32 @@ def acknowledge(
             raise WrongDataset
         for stream, number in numbers.items():
             _check_published(manifest, stream, number)
-        before = manifest.consumers.get(name, Consumer())
-        known = before.acknowledged
-        newest = known | {stream: max(number, known.get(stream, -1)) for stream, number in numbers.items()}
+        before = _known(manifest, name)
+        if anew:
+            before = before.updated(acknowledged={}, waited_from={})
+        newest = {stream: max(number, before.acknowledged.get(stream, -1)) for stream, number in numbers.items()}
+        known = before.acknowledged | {stream: number for stream, number in newest.items() if number >= 0}
         told = {"latencies": latencies or before.latencies, "outcome": outcome or before.outcome}
-        after = before.updated(acknowledged=newest, acknowledged_at=at, **told)
+        after = before.updated(acknowledged=known, acknowledged_at=at, **told)
         return transaction.save(_with_consumer(manifest, name, after))
 
 
 def leave(dataset: Dataset, name: str) -> bool:
-    """Forget a consumer; return whether it was known."""
+    """Wait for a consumer no more, but remember what it has; return whether it was known."""
     with dataset.store.locked() as transaction:
         manifest = transaction.manifest
-        rest = {other: consumer for other, consumer in manifest.consumers.items() if other != name}
-        transaction.save(manifest.updated(consumers=rest))
-        return name in manifest.consumers
+        gone = manifest.consumers.get(name)
+        if gone is None:
+            return False
+        rest = _without(manifest.consumers, name)
+        departed = {**_without(manifest.departed, name), name: gone}
+        newest = dict(list(departed.items())[-MOST_CONSUMERS:])
+        transaction.save(manifest.updated(consumers=rest, departed=newest))
+        return True
+
+
+def _without(consumers: dict[str, Consumer], name: str) -> dict[str, Consumer]:
+    return {other: consumer for other, consumer in consumers.items() if other != name}
 
 
 def _check_published(manifest: Manifest, stream: Stream, number: int) -> None:
@@ -136,4 +158,6 @@ def _check_published(manifest: Manifest, stream: Stream, number: int) -> None:
 def _with_consumer(manifest: Manifest, name: str, consumer: Consumer) -> Manifest:
     if name not in manifest.consumers and len(manifest.consumers) >= MOST_CONSUMERS:
         raise UsageError(f"There are {MOST_CONSUMERS} consumers already: let one leave first.")
-    return manifest.updated(consumers={**manifest.consumers, name: consumer})
+    return manifest.updated(
+        consumers={**manifest.consumers, name: consumer}, departed=_without(manifest.departed, name)
+    )

@@ -4,26 +4,31 @@ A batch is staged without any lock but the stream's own, and committed under the
 segment and the pause are looked at for the last time, so a batch never appears after any of them has changed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any
 
 from fleetgen.cadence.clock import Clock, StopWatch
 from fleetgen.cadence.schedule import Decision, Make, Skip, Wait, decide
+from fleetgen.config.model import Config
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, iso
 from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
 from fleetgen.generation import recording
+from fleetgen.generation.checking import remake
 from fleetgen.generation.cleaning import empty_trash, finish_cleaning
 from fleetgen.generation.dataset import Dataset, ReadConfig
 from fleetgen.generation.outcomes import LeftOut, Published
+from fleetgen.generation.retention import finish_pruning, kept_from, prune
 from fleetgen.generation.staging import Staged, finish, stage
+from fleetgen.generation.withholding import Hold, hold
 from fleetgen.storage import bronze
 from fleetgen.storage.files import FileLock, is_disk_fault
 from fleetgen.storage.ledger import BatchEntry, GapEntry, GapReason
 from fleetgen.storage.manifest import Head, Manifest, Transaction
 from fleetgen.storage.probing import require_disk
+from fleetgen.storage.pruning import pruned_before
 
 COMPANY_WAIT = 10 * SECOND
 """How long, in one outage of the company stream, a batch of events waits for it."""
@@ -48,7 +53,7 @@ class StreamMaker:
         self.dataset = dataset
         self.clock = clock
         self.attended_since = clock.now()
-        self.catch_up_limit = read_config().schedule.catch_up_limit
+        self.take_over(read_config())
         self._read_config = read_config
         self._interrupted = interrupted
         self._beat = beat
@@ -57,6 +62,10 @@ class StreamMaker:
         self._settled = False
         self._waiting_since: int | None = None
         self._trouble: Exception | None = None
+
+    def take_over(self, config: Config) -> None:
+        """Go by what a configuration says of intervals that were missed, of consumers and of the disk."""
+        self._limits = config.schedule, config.backpressure, config.retention
 
     @property
     def lock_wait_seconds(self) -> float:
@@ -93,6 +102,7 @@ class StreamMaker:
             recording.discard_unfinished(self.dataset.layout, self.stream)
             manifest, adopted = self.dataset.settle(manifest, self.stream)
             bronze.discard_truth(self.dataset.layout, self.stream, batch_id(manifest.head(self.stream).stands_at))
+            finish_pruning(self.dataset, self.stream)
             transaction.save(manifest)
             self._settled = True
         empty_trash(self.dataset.layout)
@@ -156,15 +166,36 @@ class StreamMaker:
         """Begin an empty dataset now; one that has begun stays as it is."""
         return self.dataset.begin(transaction, self._read_config, self.clock.now())
 
+    def prune(self) -> int:
+        """Remove some batches that retention lets go; return how many, 0 where there is nothing left to remove."""
+        _, backpressure, retention = self._limits
+        manifest = self.dataset.read()
+        if manifest is None or not retention.keep_batches:
+            return 0
+        until = kept_from(manifest, self.stream, backpressure, retention)
+        if until <= pruned_before(self.dataset.layout, self.stream):
+            return 0
+        with self.writing():
+            manifest = self.dataset.manifest()  # nobody cleans any more
+            until = kept_from(manifest, self.stream, backpressure, retention)
+            return prune(self.dataset, self.stream, until, self._beat)
+
+    def hold_of(self, manifest: Manifest) -> Hold | None:
+        """Return what keeps the next batch from being published, or None."""
+        _, backpressure, retention = self._limits
+        return hold(self.dataset.layout, manifest, self.stream, backpressure, retention)
+
     def _decide(self, manifest: Manifest, now: int) -> Decision:
         self.attended_since = min(self.attended_since, now)
+        held = self.hold_of(manifest)
         return decide(
             stands_at=manifest.head(self.stream).stands_at,
             grid=self.dataset.grid(manifest, self.stream),
             now=now,
             attended_since=self.attended_since,
-            catch_up_limit=self.catch_up_limit,
+            catch_up_limit=self._limits[0].catch_up_limit,
             paused_when=manifest.desired.as_of(now).paused_when,
+            withheld=held.reason if held else None,
         )
 
     def _waits_for_companies(self, manifest: Manifest, interval: Interval, now: int) -> bool:
@@ -241,7 +272,7 @@ class StreamMaker:
                 raise DatasetChanged
             self.dataset.keep_ledger(manifest, self.stream)
             self._settled = False
-            reason, detail = self._why(decision)
+            reason, detail = self._why(decision, manifest)
             entry = GapEntry(
                 start=iso(decision.span.start),
                 end=iso(decision.span.end),
@@ -253,8 +284,11 @@ class StreamMaker:
             )
             return LeftOut(entry, self._record(transaction, entry, None, late=False))
 
-    def _why(self, decision: Skip) -> tuple[GapReason, str | None]:
+    def _why(self, decision: Skip, manifest: Manifest) -> tuple[GapReason, str | None]:
         """Return the reason of a gap, and what kept this process from making the batches if something did."""
+        if decision.reason in ("backpressure", "disk"):
+            held = self.hold_of(manifest)
+            return decision.reason, held.detail if held else None
         if self._trouble is None or decision.reason != "downtime":
             return decision.reason, None
         return "disk" if is_disk_fault(self._trouble) else "fault", str(self._trouble) or type(self._trouble).__name__
@@ -274,4 +308,14 @@ class StreamMaker:
         if self.stream is Stream.EVENTS:
             recording.write_batch_manifest(layout, head, at)
         else:
-            recording.append_companies(layout, entry, head.totals.bytes, self.dataset.ledgers[self.stream].batches())
+            recording.append_companies(layout, entry, head.totals.bytes, self._company_batches())
+
+    def _company_batches(self) -> Iterator[Iterable[bytes]]:
+        """Yield the lines of every batch of companies; those of a batch that was pruned are made again."""
+        layout, first = self.dataset.layout, pruned_before(self.dataset.layout, Stream.COMPANIES)
+        for entry in self.dataset.ledgers[Stream.COMPANIES].batches():
+            if entry.batch_number >= first:
+                yield recording.batch_lines(layout, entry)
+            else:
+                _, batch = remake(self.dataset, self.dataset.manifest(), Stream.COMPANIES, entry)
+                yield (bytes(piece.lines) for blocks in batch.parts() for piece in batch.pieces(blocks))

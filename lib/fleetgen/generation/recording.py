@@ -2,9 +2,8 @@
 
 import json
 import os
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from fleetgen.storage.files import discard_replacements, replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry
 from fleetgen.storage.manifest import Head, Manifest
+
+_READ_BYTES = 1 << 20
 
 CLOCK_KEYS = ("scheduled_at", "started_at", "generation_time", "duration_seconds")
 """The keys of a meta that tell when and how fast it was made; all others follow from the manifest."""
@@ -112,8 +113,11 @@ def write_batch_manifest(layout: Layout, head: Head, at: int) -> None:
     replace_file(layout.batch_manifest, json.dumps(summary, indent=1).encode() + b"\n", durable=False)
 
 
-def append_companies(layout: Layout, entry: BatchEntry, total_bytes: int, batches: Iterable[BatchEntry]) -> None:
-    """Add a batch to the one file of all companies, whose size is then ``total_bytes``; write it anew if it is off."""
+def append_companies(layout: Layout, entry: BatchEntry, total_bytes: int, batches: Iterable[Iterable[bytes]]) -> None:
+    """Add a batch to the one file of all companies, whose size is then ``total_bytes``.
+
+    If it is off, it is written anew from the lines of all ``batches``.
+    """
     path = layout.all_companies
     size = path.stat().st_size if path.exists() else 0
     if size == total_bytes:
@@ -122,21 +126,23 @@ def append_companies(layout: Layout, entry: BatchEntry, total_bytes: int, batche
         _rewrite_companies(layout, batches)
         return
     with path.open("ab") as target:
-        _copy_batch(layout, entry, target)
+        target.writelines(batch_lines(layout, entry))
 
 
-def _rewrite_companies(layout: Layout, batches: Iterable[BatchEntry]) -> None:
+def _rewrite_companies(layout: Layout, batches: Iterable[Iterable[bytes]]) -> None:
     temporary = layout.raw / ".companies.jsonl.new"
     with temporary.open("wb") as target:
-        for entry in batches:
-            _copy_batch(layout, entry, target)
+        for lines in batches:
+            target.writelines(lines)
     temporary.replace(layout.all_companies)
 
 
-def _copy_batch(layout: Layout, entry: BatchEntry, target: Any) -> None:
+def batch_lines(layout: Layout, entry: BatchEntry) -> Iterator[bytes]:
+    """Yield the content of a batch of companies, in pieces."""
     for file in data_files(layout.batch(Stream.COMPANIES, entry.batch_id), Stream.COMPANIES):
         with file.open("rb") as source:
-            shutil.copyfileobj(source, target)
+            while piece := source.read(_READ_BYTES):
+                yield piece
 
 
 def data_files(folder: Path, stream: Stream) -> list[Path]:

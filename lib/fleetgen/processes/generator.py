@@ -13,6 +13,7 @@ from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
 from fleetgen.generation.outcomes import LeftOut, Published
+from fleetgen.generation.withholding import Behind, Hold, behind
 from fleetgen.processes.memory import keep_freed_memory
 from fleetgen.processes.reporting import Reporter
 from fleetgen.processes.worker import Work, Worker
@@ -46,6 +47,7 @@ class Generator(Work):
         self._followed = False
         self._rebuilds = 0
         self._told_stall: int | None = None
+        self._told_hold: str | None = None
 
     def read_config(self) -> Config:
         """Return the configuration as the file has it now; while that is invalid, the last valid one."""
@@ -88,6 +90,8 @@ class Generator(Work):
         decision, again = self.maker.plan()
         if decision is None:
             self._look_around()
+            if self.maker.prune():
+                return now
             return min(again, self.watch.look_again_at() or again)
         outcome = self.maker.perform(decision)
         self.metrics.lock_waited(self.maker.lock_wait_seconds)
@@ -95,6 +99,7 @@ class Generator(Work):
             self.reporter.published(outcome)
         elif isinstance(outcome, LeftOut):
             self.reporter.left_out(outcome)
+        self.maker.prune()
         self._worker.worked()
         return self._worker.clock.now()
 
@@ -106,7 +111,7 @@ class Generator(Work):
             self.log.error(f"The configuration is invalid; the old settings stay in force. {edit.fault}", kind="config")
             return
         self.config = edit.loaded.config
-        self.maker.catch_up_limit = self.config.schedule.catch_up_limit
+        self.maker.take_over(self.config)
         self._followed = False
         keep_as_last_good(edit.loaded, self.loaded.last_good)
 
@@ -123,6 +128,7 @@ class Generator(Work):
             self.metrics.progress(0, None, None)
             return
         self._note_stall(manifest)
+        self._note_hold(manifest)
         self.reporter.following(manifest, self.dataset.segments(manifest)[-1].settings)
         last = manifest.head(self.stream).last_published_at
         self.metrics.progress(self._companies(manifest), last, self.maker.next_due())
@@ -133,6 +139,26 @@ class Generator(Work):
         if until is not None and until != self._told_stall:
             self.log.warning(f"{self.process.capitalize()} waits: {lifecycle.stall(iso(until))}", kind="clock_behind")
         self._told_stall = until
+
+    def _note_hold(self, manifest: Manifest) -> None:
+        """Tell once of what withholds batches or is to be warned of, and once of its end."""
+        held = self.maker.hold_of(manifest)
+        slow = behind(manifest, self.config.backpressure, self.stream)
+        kind = held.reason if held else "backpressure" if slow else None
+        if kind != self._told_hold:
+            self._tell_hold(held, slow)
+        self._told_hold = kind
+        active = held is not None and held.reason == "backpressure"
+        self.metrics.backpressure(active, self.config.backpressure.max_backlog_batches)
+
+    def _tell_hold(self, held: Hold | None, slow: list[Behind]) -> None:
+        name = self.process.capitalize()
+        if held:
+            self.log.warning(f"{name} publishes nothing: {held.detail}", kind="withheld", reason=held.reason)
+        elif slow:
+            self.log.warning(f"{name} goes on, but {'; '.join(map(str, slow))}", kind="backlog")
+        else:
+            self.log.info(f"{name} is not held up any more", kind="released")
 
     def _companies(self, manifest: Manifest) -> int:
         return manifest.head(Stream.COMPANIES).next_company

@@ -78,6 +78,10 @@ class Layout:
     def ledger(self, stream: Stream) -> Path:
         return self.manifests / "ledger" / f"{stream}.jsonl"
 
+    def pruned(self, stream: Stream) -> Path:
+        """Says which of a stream's batches were removed on purpose."""
+        return self.manifests / "ledger" / f"{stream}.pruned"
+
     def segment(self, number: int) -> Path:
         return self.segments / f"{number:04d}.toml"
 

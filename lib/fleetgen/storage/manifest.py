@@ -20,9 +20,9 @@ from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
 from fleetgen.storage.reading import parse_json
 
-MANIFEST_VERSION = 6
+MANIFEST_VERSION = 7
 """Version 2 added `rebuilt_at`, 3 the totals of issues, 4 consumers and re-initialisations, 5 the gaps' reason `fault`,
-6 what became of a consumer's lines.
+6 what became of a consumer's lines, 7 since when a consumer is waited for, and where those that left stand.
 
 All are empty in older ones.
 """
@@ -119,9 +119,15 @@ class Consumer(_Part):
 
     acknowledged: dict[Stream, int] = Field(default_factory=dict)
     """Number of the newest batch it has, by stream."""
+    waited_from: dict[Stream, int] = Field(default_factory=dict)
+    """Number of the first batch that is waited for, of streams of which it has not acknowledged any yet."""
     acknowledged_at: int | None = None
     latencies: Latencies | None = None
     outcome: Outcome | None = None
+
+    def has(self, stream: Stream) -> int:
+        """Return the number of the newest batch that it has, or that was there before it was waited for; -1 for none."""
+        return self.acknowledged.get(stream, self.waited_from.get(stream, 0) - 1)
 
 
 class Reinitialisation(_Part):
@@ -150,12 +156,14 @@ class Manifest(_Part):
     rebuilt_at: int | None = None
     """When the manifest was last made anew from the other files."""
     consumers: dict[str, Consumer] = Field(default_factory=dict)
+    departed: dict[str, Consumer] = Field(default_factory=dict)
+    """Consumers that have left, the latest to leave last: what they have not acknowledged is kept for them."""
     reinitialised: Reinitialisation = Reinitialisation()
 
     def backlog(self, consumer: str, stream: Stream) -> int:
         """Return how many published batches a consumer has not acknowledged."""
-        known = self.consumers.get(consumer, Consumer()).acknowledged.get(stream, -1)
-        return max(0, self.head(stream).next_batch - 1 - known)
+        known = self.consumers.get(consumer, Consumer())
+        return max(0, self.head(stream).next_batch - 1 - known.has(stream))
 
     def head(self, stream: Stream) -> Head:
         return self.heads[stream]

@@ -75,6 +75,11 @@ _GAUGES = (
     Declared("batch_interval_seconds", "Target interval between batches."),
     Declared("configured_error_ratio", "Share of records that are to get an issue, from 0 to 1.", ("stream",)),
     Declared("paused", "1 while publishing is paused."),
+    Declared(
+        "backlog_limit_batches",
+        "Batches of a stream that a consumer may not have acknowledged before it counts as behind.",
+    ),
+    Declared("backpressure_active", "1 while a consumer that is behind keeps batches from being published."),
     Declared("mode_active", "1 for the mode in force.", ("mode",)),
     Declared("companies_registered", "Companies registered since the dataset began."),
     Declared("data_disk_free_bytes", "Free space on the disk where the data lies."),
@@ -176,6 +181,11 @@ class GeneratorMetrics:
         self._completed(last_published)
         due = None if next_due is None else next_due / SECOND
         self._gauges.set_or_forget("next_batch_scheduled_timestamp_seconds", due, self.stream)
+
+    def backpressure(self, active: bool, limit: int) -> None:
+        """Export whether a consumer holds the stream up, and from which backlog on one does."""
+        self._gauges.set("backpressure_active", active)
+        self._gauges.set("backlog_limit_batches", limit)
 
     def config_read(self, valid: bool, at: int) -> None:
         """Export whether the configuration was valid when it was last read."""

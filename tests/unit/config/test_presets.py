@@ -112,6 +112,12 @@ def test_the_schema_admits_what_ships(name: str, validator: Any) -> None:
         ("modes.emulated.events_per_batch", "{ min = 1 }"),
         ("modes.emulated.events_per_batch", "{ min = 1, max = 2, mean = 1 }"),
         ("schedule.catch_up_limit", "100001"),
+        ("backpressure.consumers", '"pipeline"'),
+        ("backpressure.consumers", '["Mine"]'),
+        ("backpressure.max_backlog_batches", "0"),
+        ("backpressure.action", '"stop"'),
+        ("retention.keep_batches", "-1"),
+        ("retention.min_free_bytes", '"256MB"'),
         ("paths.data", "1"),
         ("metrics.company_port", "65536"),
         ("supervisor.start_retries", "-1"),
@@ -121,7 +127,10 @@ def test_the_schema_refuses_what_the_model_refuses(key: str, value: str | None, 
     assert not validator.is_valid(tomllib.loads(written({key: value}).text))
 
 
-@pytest.mark.parametrize("table", ["fleet", "modes", "modes.production", "modes.emulated", "schedule", "metrics"])
+@pytest.mark.parametrize(
+    "table",
+    ["fleet", "modes", "modes.production", "modes.emulated", "schedule", "backpressure", "retention", "metrics"],
+)
 def test_the_schema_refuses_unknown_keys_in_every_table(table: str, validator: Any) -> None:
     # Given valid values, and an unknown key in one table
     values = tomllib.loads(written().text)

@@ -101,11 +101,16 @@ def test_the_file_of_all_companies_is_appended_to_and_made_anew_where_it_is_off(
 ) -> None:
     layout = Layout(tmp_path)
     first, second = batch_of_companies(layout, 0, b'{"a":1}\n'), batch_of_companies(layout, 1, b'{"b":22}\n')
-    recording.append_companies(layout, first, first.bytes, [first])
+    recording.append_companies(layout, first, first.bytes, [recording.batch_lines(layout, first)])
     if damage is not None:
         layout.all_companies.write_bytes(damage)
     for _ in range(2):
-        recording.append_companies(layout, second, first.bytes + second.bytes, [first, second])
+        recording.append_companies(
+            layout,
+            second,
+            first.bytes + second.bytes,
+            [recording.batch_lines(layout, each) for each in (first, second)],
+        )
         assert layout.all_companies.read_bytes() == b'{"a":1}\n{"b":22}\n'
 
 

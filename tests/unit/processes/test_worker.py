@@ -118,9 +118,9 @@ def test_a_fault_that_no_waiting_mends_ends_the_process(tmp_path: Path, fault: s
 def test_a_failure_at_the_start_is_counted_and_told_by_the_next_process(tmp_path: Path) -> None:
     broken = Process(tmp_path, "pass")
     broken.says("begins")
-    broken.heartbeat.unlink()
     broken.popen.kill()
     broken.ends()
+    broken.heartbeat.unlink(missing_ok=True)
     broken.heartbeat.mkdir()  # now no process can beat
     failed = Process(tmp_path, "pass")
     assert failed.ends() == 1

@@ -20,6 +20,7 @@ from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Latencies, Manifest, Outcome
+from fleetgen.storage.pruning import pruned_before
 from fleetgen.telemetry.logs import Logger
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
 
@@ -51,6 +52,7 @@ class Carrier:
         self._dataset_id: str | None = None
         self._totals = Totals()
         self._counted = dict.fromkeys(Stream, -1)
+        self._told_pruned: dict[Stream, int] = {}
 
     def hold(self) -> None:
         """Become the one who makes these tables, and be waited for; raise HeldByAnother naming the process that does."""
@@ -128,7 +130,8 @@ class Carrier:
             self._engine = self._open_engine(manifest.dataset_id)
             self._dataset_id = manifest.dataset_id
             self._count_lines(self._engine)
-            self._acknowledge(manifest, {stream: self._engine.next_batch(stream) - 1 for stream in Stream})
+            in_tables = {stream: self._engine.next_batch(stream) - 1 for stream in Stream}
+            self._acknowledge(manifest, in_tables, anew=True)
         return self._engine
 
     def _held_by_nothing(self) -> None:
@@ -144,7 +147,7 @@ class Carrier:
         self.metrics.records(self._totals.outcomes)
 
     def _carry(self, engine: Engine, manifest: Manifest, stream: Stream, most: int) -> None:
-        first = engine.next_batch(stream)
+        first = self._first(engine, stream)
         count = min(manifest.head(stream).next_batch - first, most)
         if count <= 0:
             return
@@ -161,16 +164,29 @@ class Carrier:
         self.metrics.carried(entries[-1].mode)
         self._tell(stream, entries, carried, latencies)
 
-    def _acknowledge(self, manifest: Manifest, numbers: dict[Stream, int], latencies: Latencies | None = None) -> None:
-        published = {
-            stream: min(number, manifest.head(stream).next_batch - 1)
-            for stream, number in numbers.items()
-            if number >= 0
-        }
+    def _first(self, engine: Engine, stream: Stream) -> int:
+        """Return the number of the next batch to carry; those that were pruned before are left out, and told of."""
+        following, kept = engine.next_batch(stream), pruned_before(self.layout, stream)
+        if following < kept and self._told_pruned.get(stream) != kept:
+            self._told_pruned[stream] = kept
+            self.log.warning(
+                f"Pipeline goes on with {stream} at batch {kept}: batches {following} to {kept - 1} were pruned before they "
+                "were carried, and are not in the tables",
+                kind="pruned",
+                stream=stream.value,
+            )
+        return max(following, kept)
+
+    def _acknowledge(
+        self, manifest: Manifest, numbers: dict[Stream, int], latencies: Latencies | None = None, anew: bool = False
+    ) -> None:
+        published = {stream: min(number, manifest.head(stream).next_batch - 1) for stream, number in numbers.items()}
         now = self.clock.now()
         lines = {stream: dict(counts) for stream, counts in self._totals.outcomes.items()}
         outcome = Outcome(lines=lines, rules=dict(self._totals.rules))
-        lifecycle.acknowledge(self._dataset, OWN_PIPELINE, manifest.dataset_id, published, now, latencies, outcome)
+        lifecycle.acknowledge(
+            self._dataset, OWN_PIPELINE, manifest.dataset_id, published, now, latencies, outcome, anew
+        )
 
     def _latencies(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> Latencies:
         """Count how long each batch took since it was published; return that of the last one."""

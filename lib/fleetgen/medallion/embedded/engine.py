@@ -29,6 +29,7 @@ from fleetgen.medallion.rules import judge
 from fleetgen.medallion.silver import QUARANTINE, RECORDS, Silver, silver_of
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
+from fleetgen.storage.pruning import pruned_before
 
 _COMMITS_AT_ONCE = 4
 _BATCHES_SQL = """
@@ -71,7 +72,8 @@ class EmbeddedEngine:
         Raises DamagedBatch, before anything of the pass is written, if bronze is not as it was published.
         """
         carried = Carried()
-        for run in passes(missing(stream, entries, self.next_batch(stream)), self._budget.lines):
+        first = max(self.next_batch(stream), pruned_before(self._layout, stream))
+        for run in passes(missing(stream, entries, first), self._budget.lines):
             self._carry(stream, run, carried)
         return carried
 

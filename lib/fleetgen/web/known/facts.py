@@ -29,7 +29,10 @@ class Reason(Answer):
         "stream_late",
         "intervals_lost",
         "pipeline_behind",
+        "backpressure",
+        "consumer_behind",
         "disk_full",
+        "data_unreachable",
         "config_invalid",
         "clock_behind",
         "manifest_rebuilt",
@@ -125,6 +128,33 @@ class PipelineFacts(Answer):
     consumers: list[ConsumerFacts]
 
 
+class BlockingConsumer(Answer):
+    """A consumer that is behind by the limit."""
+
+    name: str
+    stream: Stream
+    backlog: Count
+
+
+class BackpressureFacts(Answer):
+    """Whether consumers that are behind hold publishing up."""
+
+    active: bool
+    action: Literal["pause", "warn", "off"]
+    max_backlog_batches: Count
+    behind: list[BlockingConsumer]
+    """The consumers that are behind by the limit; with `pause` nothing of these streams is published."""
+
+
+class DiskFacts(Answer):
+    """The room where the data lies."""
+
+    free_bytes: Count | None
+    """Null while the disk cannot be asked."""
+    min_free_bytes: Count
+    """With less than this free nothing is published."""
+
+
 class Cadence(Answer):
     """The pace of the newest batches of both streams; null before the second."""
 
@@ -197,6 +227,8 @@ class Health(Answer):
     processes: list[ProcessFacts]
     quality: QualityFacts
     pipeline: PipelineFacts
+    backpressure: BackpressureFacts
+    disk: DiskFacts
     cadence: Cadence
     config: ConfigFacts
     auto_reinit: AutoReinit

@@ -1,44 +1,28 @@
-"""Owns the answer to "how is the set?": facts that were seen, and the reasons why it is degraded.
+"""Owns the answer to "how is the set?": the facts that were seen. Why it is degraded is in `reasons`.
 
 Nothing here scans a folder; the cost does not depend on how much there is on disk.
 """
 
 import math
-import shutil
-from collections.abc import Iterator
+from contextlib import suppress
 
-from fleetgen.cadence.schedule import HELD_UP
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream, iso
-from fleetgen.generation.lifecycle import OWN_PIPELINE, stall
+from fleetgen.generation.lifecycle import OWN_PIPELINE
+from fleetgen.generation.withholding import behind, free_bytes
 from fleetgen.storage.manifest import Manifest, Reinitialisation, empty_manifest
+from fleetgen.storage.pruning import pruned_before
 from fleetgen.supervision.client import ProcessState
-from fleetgen.supervision.deaths import MANY_DEATHS, RECENT_SECONDS
 from fleetgen.web.known import facts
-from fleetgen.web.known.following import LOST_SHOWN, Follower
+from fleetgen.web.known.following import Follower
+from fleetgen.web.known.reasons import reasons_of
 from fleetgen.web.known.supervised import Supervised
-
-DISK_FULL_BYTES = 16 * 1024 * 1024
-"""With less than this free, the disk counts as full."""
-
-LATE = HELD_UP
-"""How long a batch may be overdue before its stream counts as late: from then on, intervals may be given up."""
-
-BEHIND = 30 * SECOND
-"""For so long the pipeline may finish none of a backlog."""
-
-CLOCK_TOLERANCE = SECOND
-REBUILT_SHOWN = 3600 * SECOND
-"""For how long a manifest that had to be made anew is told of."""
-
-_ENDED = ("STOPPED", "EXITED", "FATAL")
-_PROCESS = {Stream.COMPANIES: "company", Stream.EVENTS: "driver"}
 
 
 def health(follower: Follower, supervised: Supervised, started_at: int, stopping: bool, now: int) -> facts.Health:
     """Return how the set is; ``started_at`` is when it came up."""
     manifest = follower.manifest or empty_manifest()
     settings = follower.settings
-    reasons = list(_reasons(follower, manifest, supervised, now))
+    reasons = list(reasons_of(follower, manifest, supervised, now))
     paused = manifest.desired.paused
     common = facts.Health(
         status="degraded" if reasons else "paused" if paused else "running",
@@ -55,6 +39,8 @@ def health(follower: Follower, supervised: Supervised, started_at: int, stopping
         processes=[_process(each, supervised) for each in supervised.processes],
         quality=_quality(manifest, settings),
         pipeline=_pipeline(manifest),
+        backpressure=_backpressure(follower, manifest),
+        disk=_disk(follower),
         cadence=_cadence(follower, now),
         config=_config(follower),
         auto_reinit=auto_reinit(manifest.reinitialised),
@@ -74,76 +60,6 @@ def auto_reinit(noted: Reinitialisation) -> facts.AutoReinit:
         actions=list(noted.actions),
         missing_files=list(noted.missing_files),
     )
-
-
-def _reasons(follower: Follower, manifest: Manifest, supervised: Supervised, now: int) -> Iterator[facts.Reason]:
-    yield from _process_reasons(supervised)
-    if follower.manifest_fault:
-        yield facts.Reason(code="manifest_unreadable", detail=follower.manifest_fault)
-    if follower.config_fault:
-        yield facts.Reason(
-            code="config_invalid",
-            detail=f"The last edit is invalid; older settings are in force. {follower.config_fault}",
-        )
-    free = free_bytes(follower)
-    if free < DISK_FULL_BYTES:
-        detail = f"Only {free:,} bytes are free in {follower.loaded.layout.data}: make room."
-        yield facts.Reason(code="disk_full", detail=detail)
-    if manifest.rebuilt_at is not None and now - manifest.rebuilt_at < REBUILT_SHOWN:
-        detail = (
-            f"The manifest was lost or damaged and was made anew from the other files at {iso(manifest.rebuilt_at)}."
-        )
-        yield facts.Reason(code="manifest_rebuilt", detail=detail)
-    if follower.behind_for(now) > BEHIND:
-        seconds = follower.behind_for(now) // SECOND
-        detail = f"The pipeline has batches to carry and has finished none for {seconds} s; its log says why."
-        yield facts.Reason(code="pipeline_behind", detail=detail)
-    yield from _time_reasons(follower, manifest, now)
-
-
-def _process_reasons(supervised: Supervised) -> Iterator[facts.Reason]:
-    if supervised.fault:
-        yield facts.Reason(code="supervisor_unreachable", detail=supervised.fault)
-    for each in supervised.processes:
-        if each.state not in ("RUNNING", "STARTING"):
-            remedy = f": start it with `supervisorctl start {each.name}`" if each.state in _ENDED else ""
-            yield facts.Reason(code="process_down", detail=f"{each.name} is {each.state}{remedy}.")
-    for name in supervised.hung:
-        detail = f"{name} runs but its heartbeat stands still; it is killed and started again after 30 s."
-        yield facts.Reason(code="process_hung", detail=detail)
-    for name, count in supervised.looping.items():
-        detail = f"{name} has failed {count} times in a row; its log says why."
-        yield facts.Reason(code="crash_loop", detail=detail)
-    for name, known in supervised.deaths.items():
-        if known["recent"] >= MANY_DEATHS:
-            detail = f"{name} died {known['recent']} times within {RECENT_SECONDS // 60} minutes, the last time {known['last']}."
-            yield facts.Reason(code="process_deaths", detail=detail)
-
-
-def _time_reasons(follower: Follower, manifest: Manifest, now: int) -> Iterator[facts.Reason]:
-    ends = {stream: manifest.head(stream).stands_at for stream in Stream}
-    if max(ends.values()) > now + CLOCK_TOLERANCE:
-        ahead = (max(ends.values()) - now) // SECOND
-        detail = f"The clock stands {ahead} s behind the end of the last interval: {stall(iso(max(ends.values())))}."
-        yield facts.Reason(code="clock_behind", detail=detail)
-    for stream, count in follower.lost(now, LOST_SHOWN).items():
-        detail = (
-            f"{count} intervals of {stream} could not be made and are left out; the log of {_PROCESS[stream]} says why."
-        )
-        yield facts.Reason(code="intervals_lost", detail=detail)
-    if manifest.desired.paused:
-        return
-    for stream, name in _PROCESS.items():
-        since = max(follower.next_due(stream), manifest.desired.resumed_at or 0)
-        if now - since > LATE:
-            detail = f"The next batch of {stream} has been due for {int(now - since) // SECOND} s; the log of {name} says why."
-            yield facts.Reason(code="stream_late", detail=detail)
-
-
-def free_bytes(follower: Follower) -> int:
-    """Return the free space where the data lies."""
-    data = follower.loaded.layout.data
-    return shutil.disk_usage(data if data.exists() else data.parent).free
 
 
 def _uptime(started_at: int, now: int) -> facts.Uptime:
@@ -232,6 +148,24 @@ def _pipeline(manifest: Manifest) -> facts.PipelineFacts:
     )
 
 
+def _backpressure(follower: Follower, manifest: Manifest) -> facts.BackpressureFacts:
+    limits = follower.loaded.config.backpressure
+    slow = [each for stream in Stream for each in behind(manifest, limits, stream)]
+    return facts.BackpressureFacts(
+        active=bool(slow) and limits.action == "pause",
+        action=limits.action,
+        max_backlog_batches=limits.max_backlog_batches,
+        behind=[facts.BlockingConsumer(name=each.consumer, stream=each.stream, backlog=each.backlog) for each in slow],
+    )
+
+
+def _disk(follower: Follower) -> facts.DiskFacts:
+    free: int | None = None
+    with suppress(OSError):
+        free = free_bytes(follower.loaded.layout)
+    return facts.DiskFacts(free_bytes=free, min_free_bytes=follower.loaded.config.retention.min_free_bytes)
+
+
 def _backlog(manifest: Manifest, name: str) -> dict[Stream, int]:
     return {stream: manifest.backlog(name, stream) for stream in Stream}
 
@@ -261,7 +195,7 @@ def _verification(follower: Follower, manifest: Manifest) -> facts.Verification:
         companies_exists=there["raw/companies.jsonl"],
         events_exists=there["raw/events"],
         missing=[name for name, exists in there.items() if not exists],
-        event_file_count=sum(events.totals.batches.values()),
+        event_file_count=max(0, sum(events.totals.batches.values()) - pruned_before(layout, Stream.EVENTS)),
     )
 
 

@@ -8,10 +8,10 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from fleetgen.domain.records import SECOND, Stream
+from fleetgen.generation.withholding import behind, free_bytes
 from fleetgen.supervision.deaths import CAUSES
 from fleetgen.telemetry.families import BuildInfo, Declared
 from fleetgen.web.known.following import Follower
-from fleetgen.web.known.health import free_bytes
 from fleetgen.web.known.supervised import Supervised
 
 _UP = Declared("process_up", "1 while a supervised process runs and its heartbeat moves.", ("process",))
@@ -22,6 +22,10 @@ _DEATHS = Declared(
 _BACKLOG = Declared(
     "backlog_batches", "Published batches that a consumer has not acknowledged.", ("consumer", "stream")
 )
+_LIMIT = Declared(
+    "backlog_limit_batches", "Batches of a stream that a consumer may not have acknowledged before it counts as behind."
+)
+_ACTIVE = Declared("backpressure_active", "1 while a consumer that is behind keeps batches from being published.")
 _PAUSED = Declared("paused", "1 while publishing is paused.")
 _FREE = Declared("data_disk_free_bytes", "Free space on the disk where the data lies.")
 _VALID = Declared("config_last_reload_successful", "1 if the configuration was valid when it was last read.")
@@ -49,9 +53,10 @@ class _Seen(Collector):
         yield from self._processes(self._supervised())
         yield self._backlogs()
         manifest = self._follower.manifest
+        yield from self._backpressure()
         yield _single(_PAUSED, bool(manifest and manifest.desired.paused))
         with suppress(OSError):  # the disk is gone: health says so
-            yield _single(_FREE, free_bytes(self._follower))
+            yield _single(_FREE, free_bytes(self._follower.loaded.layout))
         yield _single(_VALID, self._follower.config_fault is None)
         yield _single(_READ, self._follower.config_loaded_at / SECOND)
         yield from BuildInfo(self._follower.settings.mode).collect()
@@ -65,6 +70,12 @@ class _Seen(Collector):
             for cause in CAUSES:
                 deaths.add_metric([each.name, cause], causes.get(cause, 0))
         yield from (up, restarts, deaths)
+
+    def _backpressure(self) -> Iterator[Metric]:
+        limits, manifest = self._follower.loaded.config.backpressure, self._follower.manifest
+        slow = manifest is not None and any(behind(manifest, limits, stream) for stream in Stream)
+        yield _single(_LIMIT, limits.max_backlog_batches)
+        yield _single(_ACTIVE, slow and limits.action == "pause")
 
     def _backlogs(self) -> Metric:
         backlog = _BACKLOG.gauge()

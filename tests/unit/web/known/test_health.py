@@ -14,7 +14,8 @@ from fleetgen.storage.manifest import Head, Totals
 from fleetgen.supervision.client import ProcessState
 from fleetgen.web.known import facts
 from fleetgen.web.known.following import LOST_SHOWN, Follower
-from fleetgen.web.known.health import LATE, REBUILT_SHOWN, health
+from fleetgen.web.known.health import health
+from fleetgen.web.known.reasons import LATE, REBUILT_SHOWN
 from fleetgen.web.known.streams import Hub
 from fleetgen.web.known.supervised import Supervised
 from support.configs import ETC
