@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from fleetgen.web.known.following import Follower
 from fleetgen.web.known.health import health as health_of
 from fleetgen.web.known.streams import Hub
 from fleetgen.web.known.supervised import HUNG_SECONDS, Supervised
+from support.disks import can_mount, fill, small_disk
 from support.edits import assert_intervals_tile, dataset_of
 from support.event_stream import answers, asked, health, reasons
 from support.patience import wait_for
@@ -197,7 +197,7 @@ def test_a_process_that_fails_again_and_again_is_told_until_it_works(running: Ru
 def full_disk(folder: Path) -> None:
     with (
         RunningSet(control=True, pipeline=False, **EVERY_SECOND, catch_up_limit="1000", min_free_bytes="0") as running,
-        small_disk(running.data),
+        small_disk(running.data, DISK_BYTES),
     ):
         running.start()
         goes_on(running)
@@ -221,34 +221,6 @@ def full_disk(folder: Path) -> None:
         becomes_well(running, 10)
         assert_sound(running)
         running.stop()
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A small file system in a folder."""
-    folder.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def can_mount(folder: Path) -> bool:
-    if os.geteuid() != 0 or not shutil.which("mount"):
-        return False
-    try:
-        with small_disk(folder):
-            return True
-    except subprocess.CalledProcessError:
-        return False
-
-
-def fill(path: Path, leave: int) -> None:
-    """Write until so much is left."""
-    with suppress(OSError), path.open("ab", buffering=0) as file:
-        while (free := shutil.disk_usage(path.parent).free) > leave:
-            file.write(b"x" * min(free - leave, 1 << 20))
 
 
 def slow_clock(folder: Path) -> None:

@@ -81,7 +81,7 @@ def content(path: Path) -> Any:
     if path.name == "batch_meta.json":
         meta = json.loads(path.read_bytes())
         return {key: value for key, value in meta.items() if key not in CLOCK_KEYS}
-    if path.parent.name == "ledger":
+    if path.parent.name == "ledger" and path.suffix == ".jsonl":
         return [entry(json.loads(line)) for line in path.read_bytes().splitlines()]
     if path.suffix in (".md", ".toml"):
         return DATASET_ID.sub(b"", path.read_bytes())

@@ -1,8 +1,10 @@
 """Disks that are odd: real mounts, and a library that lets a system call fail as on disks that cannot be had here."""
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,32 @@ def lacking(operation: str, folder: Path) -> dict[str, str]:
     except (FileNotFoundError, subprocess.CalledProcessError):
         pytest.skip("needs a C compiler, to let a system call fail")
     return {"LD_PRELOAD": str(library)}
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[None]:
+    """A small file system in a folder; its size is in bytes."""
+    folder.mkdir(exist_ok=True)
+    mounted("-t", "tmpfs", "-o", f"size={size}", "none", folder)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def can_mount(folder: Path) -> bool:
+    """Whether this process may mount something in a folder that is not there yet."""
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        return False
+    try:
+        with small_disk(folder, 1 << 20):
+            return True
+    except subprocess.CalledProcessError:
+        return False
+
+
+def fill(path: Path, leave: int) -> None:
+    """Write a file until so many bytes are left on its disk."""
+    with suppress(OSError), path.open("ab", buffering=0) as file:
+        while (free := shutil.disk_usage(path.parent).free) > leave:
+            file.write(b"x" * min(free - leave, 1 << 20))

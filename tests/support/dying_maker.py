@@ -160,6 +160,13 @@ def repair_batches(life: Life) -> None:
         repair(dataset, dataset.manifest(), difference)
 
 
+def keep_few(life: Life) -> None:
+    """Keep the newest two batches of each stream from now on."""
+    life.change(keep_batches="2")
+    for maker in life.simulation.makers.values():
+        maker.take_over(life.simulation.loaded.config)
+
+
 def clean_all(life: Life) -> None:
     """Do what `fleetgen clean` does."""
     clean(life.simulation.loaded.layout)
@@ -170,6 +177,7 @@ LIVES: dict[str, list[Step]] = {
     "edit": [*passing(15), edit, *passing(15)],
     "gaps": [*passing(5), pause, *passing(15), resume, *passing(10), be_away, *passing(5)],
     "repair": [*passing(20), lose_batches, repair_batches, *passing(5)],
+    "prune": [*passing(15), keep_few, *passing(15)],
     "clean": [*passing(10), pause, clean_all, resume, *passing(10)],
 }
 

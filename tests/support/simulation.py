@@ -79,6 +79,8 @@ class Simulation:
                     waits.append(again)
                 elif (outcome := maker.perform(decision)) is not None:
                     made.append(outcome)
+                    while maker.prune():
+                        pass
             if len(waits) == len(self.makers):
                 if not waits or min(waits) > moment:
                     self.clock.moment = max(self.clock.moment, moment)

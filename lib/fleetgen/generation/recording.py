@@ -156,7 +156,7 @@ def _is_data(name: str, stream: Stream) -> bool:
 
 def discard_unfinished(layout: Layout, stream: Stream) -> None:
     """Remove what a kill left of files being replaced; under the manifest's lock and the stream's own."""
-    for path in (layout.manifest, layout.dataset_note):
+    for path in (layout.manifest, layout.dataset_note, layout.pruned(stream)):
         discard_replacements(path.parent, path.name)
     discard_replacements(layout.segments, "*.toml")
     if stream is Stream.EVENTS:
