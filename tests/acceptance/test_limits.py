@@ -1,5 +1,6 @@
 """A running set at its limits: a pipeline that falls behind, one that is stopped, a disk that fills and is freed."""
 
+import itertools
 import json
 import os
 import signal
@@ -76,7 +77,7 @@ def test_a_pipeline_that_hangs_holds_publishing_up_at_the_limit_and_lets_it_go_o
     # and what was left out are the intervals in which the limit was reached, each counted
     for stream in Stream:
         found = entries(running, stream)
-        assert all(one["end"] == other["start"] for one, other in zip(found, found[1:], strict=False))
+        assert all(one["end"] == other["start"] for one, other in itertools.pairwise(found))
         lost = gaps(running, stream)[before[stream] :]
         assert {gap["reason"] for gap in lost} == {"backpressure"}
         assert "consumer pipeline" in lost[0]["detail"]
