@@ -41,7 +41,7 @@ class Lnav:
         pairs = ", ".join(f"'{name}', {name}" for name in columns.split())
         command = f";SELECT json_object({pairs}) AS line FROM fleetgen_log"
         answer = self.run("-n", "-c", command, "-c", ":write-json-to -", *map(str, files))
-        return [json.loads(row["line"]) for row in json.loads(answer)]
+        return [row["line"] for row in json.loads(answer)]
 
     def count(self, file: Path) -> int:
         """Return how many lines of a file it knows by this format."""
