@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from fleetgen.cli.main import fleetgen
 
@@ -72,7 +72,7 @@ def fault_of(words: list[str]) -> str | None:
 
 def test_every_alert_has_its_page_and_every_page_its_alert() -> None:
     assert [path.stem for path in PAGES] == sorted(alerts())
-    assert len(PAGES) == 13
+    assert PAGES
 
 
 def test_every_alert_leads_to_its_page() -> None:
