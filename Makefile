@@ -24,7 +24,8 @@ observe: .run ## look at the running set with Prometheus; Ctrl-C stops it
 test: .dev .numpy-oldest ## run all tests, the long ones in their short form
 	@packaging/need promtool prometheus
 	@packaging/need chromium chromium
-	@packaging/need lnav lnav
+	-@packaging/need lnav lnav
+	-@packaging/need amtool prometheus-alertmanager
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not quiet"
 	@$(BIN)/python -m pytest -m quiet
 

@@ -31,8 +31,6 @@ def running() -> Iterator[RunningSet]:
 
 @pytest.fixture(scope="module")
 def prometheus(running: RunningSet) -> Iterator[Prometheus]:
-    if not (shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")):
-        pytest.skip("Alertmanager is not installed")
     with prometheus_over(running) as each:
         wait_for(lambda: each.targets() == dict.fromkeys(PROCESSES, "up"), 60, "Every target")
         yield each
@@ -91,6 +89,8 @@ def test_exemplars_name_batches_that_were_published(running: RunningSet, prometh
 def test_a_process_that_is_stopped_is_told_through_alertmanager_and_told_when_it_is_back(
     running: RunningSet, prometheus: Prometheus
 ) -> None:
+    if "receivers" not in prometheus.output.read_text():
+        pytest.skip("Alertmanager is not installed")
     webhook = prometheus.webhook
     running.ctl("stop", "driver")
     try:

@@ -51,7 +51,8 @@ class Reporter:
         entry = gap.entry
         intervals = "1 interval" if entry.intervals == 1 else f"{entry.intervals} intervals"
         why = f"{entry.reason}: {entry.detail}" if entry.detail else entry.reason
-        self._log.warning(
+        tell = self._log.info if entry.reason == "paused" else self._log.warning  # a pause is somebody's wish
+        tell(
             f"{self._process.capitalize()} gap: {intervals} left out ({why})",
             kind="gap",
             stream=self._stream.value,

@@ -55,8 +55,8 @@ class PipelineMetrics:
         ):
             self._latency.labels(stage).observe(seconds, exemplar)
 
-    def carried(self, mode: str) -> None:
-        """Export the mode in which the newest carried batch was made."""
+    def mode_is(self, mode: str) -> None:
+        """Export the mode in force."""
         self._build.mode = mode
 
     def held_up(self, stream: Stream, held: bool) -> None:

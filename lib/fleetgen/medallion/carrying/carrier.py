@@ -53,6 +53,7 @@ class Carrier:
         self._totals = Totals()
         self._counted = dict.fromkeys(Stream, -1)
         self._told_pruned: dict[Stream, int] = {}
+        self._in_force: tuple[str, int] | None = None
 
     def hold(self) -> None:
         """Become the one who makes these tables, and be waited for; raise HeldByAnother naming the process that does."""
@@ -71,6 +72,7 @@ class Carrier:
         manifest = self._dataset.store.read()
         if manifest is None or manifest.origin is None:
             return False
+        self._follow_mode(manifest)
         if manifest.dataset_id == self._dataset_id and not any(self._is_due(manifest, stream) for stream in Stream):
             return False
         with self._writer.held(interrupted=interrupted):
@@ -94,6 +96,13 @@ class Carrier:
         """Let nobody wait for this pipeline while it is stopped."""
         self.drop()
         lifecycle.leave(self._dataset, OWN_PIPELINE)
+
+    def _follow_mode(self, manifest: Manifest) -> None:
+        """Export the mode in force; segments are read once each."""
+        in_force = manifest.dataset_id, len(manifest.segments)
+        if in_force != self._in_force:
+            self._in_force = in_force
+            self.metrics.mode_is(self._dataset.segments(manifest)[-1].settings.mode)
 
     def _is_due(self, manifest: Manifest, stream: Stream) -> bool:
         """Whether there are batches to carry that no damaged one holds up."""
@@ -161,7 +170,6 @@ class Carrier:
         else:
             self._totals.add(stream, carried)
         self._acknowledge(manifest, {stream: entries[-1].batch_number}, latencies)
-        self.metrics.carried(entries[-1].mode)
         self._tell(stream, entries, carried, latencies)
 
     def _first(self, engine: Engine, stream: Stream) -> int:

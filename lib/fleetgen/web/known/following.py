@@ -37,6 +37,8 @@ class Follower:
         self.loaded = loaded
         self.config_fault = fault
         self.config_loaded_at = system_now()
+        self.config_valid_at = None if fault else self.config_loaded_at
+        """When the configuration was last read and valid."""
         self.dataset = Dataset(loaded.layout)
         self.manifest: Manifest | None = None
         self.manifest_fault: str | None = None
@@ -127,7 +129,7 @@ class Follower:
         self.config_fault = edit.fault
         if edit.loaded is not None:
             self.loaded = replace(edit.loaded, fixed_data=self.dataset.layout.data, fixed_run=self.loaded.run)
-            self.config_loaded_at = system_now()
+            self.config_loaded_at = self.config_valid_at = system_now()
         told = {"valid": edit.fault is None, "error": edit.fault, "generation_mode": self.loaded.config.mode}
         self._hub.tell("config_reloaded", {**told, "digest": self.digest, "timestamp": iso(system_now())})
 

@@ -58,7 +58,8 @@ class _Seen(Collector):
         with suppress(OSError):  # the disk is gone: health says so
             yield _single(_FREE, free_bytes(self._follower.loaded.layout))
         yield _single(_VALID, self._follower.config_fault is None)
-        yield _single(_READ, self._follower.config_loaded_at / SECOND)
+        if (at := self._follower.config_valid_at) is not None:
+            yield _single(_READ, at / SECOND)
         yield from BuildInfo(self._follower.settings.mode).collect()
 
     def _processes(self, supervised: Supervised) -> Iterator[Metric]:
