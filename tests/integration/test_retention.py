@@ -157,3 +157,32 @@ def test_a_clean_forgets_what_was_pruned(simulation: Simulation) -> None:
     simulation.run_for(10)
     assert pruned_before(simulation.loaded.layout, Stream.EVENTS) == 0
     assert list(check(simulation.dataset, None)) == []
+
+
+@pytest.mark.parametrize("known_again", [False, True])
+def test_after_the_manifest_was_made_anew_nothing_goes_until_the_consumer_is_known_again(
+    simulation: Simulation, known_again: bool
+) -> None:
+    simulation.edit(consumers='["mine"]', action='"off"')
+    simulation.start()
+    simulation.run_for(10)
+    acknowledge(simulation, "mine", 7)
+    simulation.loaded.layout.manifest.unlink()
+    if known_again:
+        simulation.run_for(1)
+        acknowledge(simulation, "mine", 7)
+    simulation.run_for(KEPT + 20)
+    assert {pruned_before(simulation.loaded.layout, stream) for stream in Stream} == {8 if known_again else 0}
+
+
+def test_the_own_pipeline_counts_only_where_the_set_has_one(simulation: Simulation) -> None:
+    simulation.run_for(5)
+    acknowledge(simulation, "pipeline", 1)
+    simulation.run_for(2 * KEPT)
+    assert pruned_before(simulation.loaded.layout, Stream.EVENTS) == 2
+    text = simulation.file.read_text()
+    head, table, rest = text.partition("[pipeline]")
+    simulation.file.write_text(head + table + rest.replace("enabled = true", "enabled = false", 1))
+    simulation.start()
+    simulation.run_for(1)
+    assert len(folders(simulation, Stream.EVENTS)) == KEPT

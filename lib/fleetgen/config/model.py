@@ -17,6 +17,9 @@ from fleetgen.domain.records import EVENT_TYPES, GEOGRAPHIES, Settings
 
 Mode = Literal["emulated", "production"]
 
+OWN_PIPELINE = "pipeline"
+"""The name under which the set's own pipeline acknowledges."""
+
 SOCKET_PATH_BYTES = 99
 """The longest path at which supervisord can open its unix socket."""
 
@@ -50,6 +53,10 @@ class Config(Table):
         ):
             raise ValueError("gives two processes the same port: control.port must differ from those in [metrics]")
         return self
+
+    def counts(self, consumer: str) -> bool:
+        """Whether a consumer is to be waited for though it is not registered: the own pipeline only where there is one."""
+        return consumer in self.backpressure.consumers and (self.pipeline.enabled or consumer != OWN_PIPELINE)
 
     def settings(self, seed: int) -> Settings:
         """Return what decides the bytes: the fleet and the mode in force, with this base seed."""

@@ -12,9 +12,6 @@ from fleetgen.errors import FleetgenError, UsageError
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.manifest import MOST_CONSUMERS, Consumer, Latencies, Manifest, Outcome, Reinitialisation
 
-OWN_PIPELINE = "pipeline"
-"""The name under which the set's own pipeline acknowledges."""
-
 _BASELINE_FILES = {Stream.COMPANIES: "raw/companies.jsonl", Stream.EVENTS: "raw/events"}
 
 

@@ -66,6 +66,7 @@ class StreamMaker:
     def take_over(self, config: Config) -> None:
         """Go by what a configuration says of intervals that were missed, of consumers and of the disk."""
         self._limits = config.schedule, config.backpressure, config.retention
+        self._counts = config.counts
 
     @property
     def lock_wait_seconds(self) -> float:
@@ -168,17 +169,17 @@ class StreamMaker:
 
     def prune(self) -> int:
         """Remove some batches that retention lets go; return how many, 0 where there is nothing left to remove."""
-        _, backpressure, retention = self._limits
         manifest = self.dataset.read()
-        if manifest is None or not retention.keep_batches:
-            return 0
-        until = kept_from(manifest, self.stream, backpressure, retention)
-        if until <= pruned_before(self.dataset.layout, self.stream):
+        if manifest is None or self._kept_from(manifest) <= pruned_before(self.dataset.layout, self.stream):
             return 0
         with self.writing():
             manifest = self.dataset.manifest()  # nobody cleans any more
-            until = kept_from(manifest, self.stream, backpressure, retention)
-            return prune(self.dataset, self.stream, until, self._beat)
+            return prune(self.dataset, self.stream, self._kept_from(manifest), self._beat)
+
+    def _kept_from(self, manifest: Manifest) -> int:
+        _, backpressure, retention = self._limits
+        counting = [name for name in backpressure.consumers if name in manifest.consumers or self._counts(name)]
+        return kept_from(manifest, self.stream, counting, retention.keep_batches)
 
     def hold_of(self, manifest: Manifest) -> Hold | None:
         """Return what keeps the next batch from being published, or None."""

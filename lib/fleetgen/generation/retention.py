@@ -4,9 +4,8 @@ The ledger keeps their lines, so `replay`, `verify` and `score` make them again.
 acknowledged stays, also after it has left: it may come back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from fleetgen.config.tables.limits import Backpressure, Retention
 from fleetgen.domain.records import Stream
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.manifest import Manifest
@@ -16,13 +15,23 @@ AT_ONCE = 64
 """So many batches go at once, so that the next one is not late for it."""
 
 
-def kept_from(manifest: Manifest, stream: Stream, backpressure: Backpressure, retention: Retention) -> int:
-    """Return the number of the first batch that stays; 0 where all do."""
-    if not retention.keep_batches:
+def kept_from(manifest: Manifest, stream: Stream, consumers: Iterable[str], keep_batches: int) -> int:
+    """Return the number of the first batch that stays; 0 where all do. ``consumers`` are those that count."""
+    if not keep_batches:
         return 0
-    known = {**manifest.departed, **manifest.consumers}
-    has = [known[name].has(stream) for name in backpressure.consumers if name in known]
-    return max(0, min([manifest.head(stream).next_batch - retention.keep_batches, *(number + 1 for number in has)]))
+    newest = [_newest_to_go(manifest, stream, name) for name in consumers]
+    return max(0, min([manifest.head(stream).next_batch - keep_batches, *(number + 1 for number in newest)]))
+
+
+def _newest_to_go(manifest: Manifest, stream: Stream, name: str) -> int:
+    """Return the number of the newest batch that a consumer has no need of; -1 for none.
+
+    One that was never there needs nothing. A manifest that was made anew does not know who was there.
+    """
+    known = manifest.consumers.get(name) or manifest.departed.get(name)
+    if manifest.rebuilt_at is not None:
+        return known.acknowledged.get(stream, -1) if known else -1
+    return known.has(stream) if known else manifest.head(stream).next_batch
 
 
 def prune(dataset: Dataset, stream: Stream, until: int, beat: Callable[[], None] = lambda: None) -> int:

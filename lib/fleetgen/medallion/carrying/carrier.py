@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from fleetgen.cadence.clock import Clock
+from fleetgen.config.model import OWN_PIPELINE
 from fleetgen.domain.records import SECOND, Stream
 from fleetgen.errors import HeldByAnother
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
-from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.medallion.carrying.engine import Carried, Engine, Totals
 from fleetgen.medallion.carrying.holding import Holding
 from fleetgen.medallion.lines import DamagedBatch
@@ -139,8 +139,7 @@ class Carrier:
             self._engine = self._open_engine(manifest.dataset_id)
             self._dataset_id = manifest.dataset_id
             self._count_lines(self._engine)
-            in_tables = {stream: self._engine.next_batch(stream) - 1 for stream in Stream}
-            self._acknowledge(manifest, in_tables, anew=True)
+            self._acknowledge(manifest, _in_tables(self._engine), anew=True)
         return self._engine
 
     def _held_by_nothing(self) -> None:
@@ -169,7 +168,7 @@ class Carrier:
             self._count_lines(engine)
         else:
             self._totals.add(stream, carried)
-        self._acknowledge(manifest, {stream: entries[-1].batch_number}, latencies)
+        self._acknowledge(manifest, _in_tables(engine), latencies)
         self._tell(stream, entries, carried, latencies)
 
     def _first(self, engine: Engine, stream: Stream) -> int:
@@ -228,6 +227,11 @@ class Carrier:
             silver_to_gold_seconds=round(took.silver_to_gold, 6),
             end_to_end_seconds=round(took.end_to_end, 6),
         )
+
+
+def _in_tables(engine: Engine) -> dict[Stream, int]:
+    """Return the number of the newest batch of each stream that every table has."""
+    return {stream: engine.next_batch(stream) - 1 for stream in Stream}
 
 
 def _up_to(lines: int, entries: Sequence[BatchEntry]) -> Sequence[BatchEntry]:

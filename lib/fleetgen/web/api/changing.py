@@ -6,10 +6,10 @@ from fastapi import APIRouter, Body, HTTPException, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from fleetgen.cadence.clock import system_now
+from fleetgen.config.model import OWN_PIPELINE
 from fleetgen.domain.records import Stream
 from fleetgen.generation import lifecycle
 from fleetgen.generation.cleaning import PauseRequired
-from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.manifest import Manifest
 from fleetgen.web.api import answers, steering
 from fleetgen.web.api.control import Control, Of

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Requ
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from fleetgen.cadence.clock import system_now
+from fleetgen.config.model import OWN_PIPELINE
 from fleetgen.domain.records import Stream
 from fleetgen.errors import UsageError
 from fleetgen.generation.inspecting import batch_facts
-from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.bronze import read_meta
 from fleetgen.web.api import answers
 from fleetgen.web.api.control import Control, Of

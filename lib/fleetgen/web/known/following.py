@@ -11,11 +11,11 @@ from typing import Any
 
 from fleetgen.cadence.clock import system_now
 from fleetgen.config.loading import LoadedConfig
+from fleetgen.config.model import OWN_PIPELINE
 from fleetgen.config.watching import ConfigWatch, Edit
 from fleetgen.domain.records import SECOND, Settings, Stream, iso
 from fleetgen.errors import FleetgenError
 from fleetgen.generation.dataset import Dataset
-from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.storage.bronze import read_meta
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Manifest

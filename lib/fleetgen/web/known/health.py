@@ -6,8 +6,8 @@ Nothing here scans a folder; the cost does not depend on how much there is on di
 import math
 from contextlib import suppress
 
+from fleetgen.config.model import OWN_PIPELINE
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream, iso
-from fleetgen.generation.lifecycle import OWN_PIPELINE
 from fleetgen.generation.withholding import behind, free_bytes
 from fleetgen.storage.manifest import Manifest, Reinitialisation, empty_manifest
 from fleetgen.storage.pruning import pruned_before

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 from fleetgen.cadence.schedule import HELD_UP
+from fleetgen.config.model import OWN_PIPELINE
 from fleetgen.domain.records import SECOND, Stream, iso
-from fleetgen.generation.lifecycle import OWN_PIPELINE, stall
+from fleetgen.generation.lifecycle import stall
 from fleetgen.generation.withholding import behind, free_bytes
 from fleetgen.storage.manifest import Manifest
 from fleetgen.supervision.deaths import MANY_DEATHS, RECENT_SECONDS
