@@ -179,6 +179,8 @@ def test_the_own_pipeline_counts_only_where_the_set_has_one(simulation: Simulati
     simulation.run_for(5)
     acknowledge(simulation, "pipeline", 1)
     simulation.run_for(2 * KEPT)
+    assert lifecycle.leave(simulation.dataset, "pipeline")
+    simulation.run_for(1)
     assert pruned_before(simulation.loaded.layout, Stream.EVENTS) == 2
     text = simulation.file.read_text()
     head, table, rest = text.partition("[pipeline]")
