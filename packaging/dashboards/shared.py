@@ -1,0 +1,23 @@
+"""Owns the panels that several dashboards show; leaves where they stand to these."""
+
+from dashboards.expressions import Query, of
+from dashboards.panels import About, Part, series, states
+
+
+def up(number: int, width: int) -> Part:
+    """Return which processes are up."""
+    text = "Up: Prometheus reaches the process, supervisord says that it runs, and its heartbeat moves."
+    return states(
+        About(number, "Up", text, "none", "FleetgenProcessDown", width),
+        {0: ("Down", "red"), 1: ("Up", "green")},
+        Query(f"min by (process) ({of('up')} or {of('fleetgen_process_up')})", "{{process}}"),
+    )
+
+
+def backlog(number: int, width: int) -> Part:
+    """Return how far consumers are behind."""
+    text = "Published batches that a consumer has not acknowledged. The alert fires while they also become more."
+    return series(
+        About(number, "Backlog", text, "suffix: batches", "FleetgenBacklogGrowing", width),
+        Query(f"max by (consumer, stream) ({of('fleetgen_backlog_batches')})", "{{consumer}}, {{stream}}"),
+    )
