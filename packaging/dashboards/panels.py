@@ -86,11 +86,13 @@ _ALONE = [
 
 
 def _with_legend(panel: timeseries.Panel) -> timeseries.Panel:
+    tooltip = common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
+    return panel.legend(_legend()).tooltip(tooltip.sort(common.SortOrder.DESCENDING))
+
+
+def _legend() -> common_builders.VizLegendOptions:
     legend = common_builders.VizLegendOptions().show_legend(True).display_mode(common.LegendDisplayMode.LIST)
-    tooltip = (
-        common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
-    )
-    return panel.legend(legend.placement(common.LegendPlacement.BOTTOM).calcs([])).tooltip(tooltip)
+    return legend.placement(common.LegendPlacement.BOTTOM).calcs([])
 
 
 def number(about: About, *queries: Query) -> stat.Panel:
@@ -120,6 +122,7 @@ def states(about: About, names: dict[int, tuple[str, str]], *queries: Query) -> 
     }
     panel = _common(statetimeline.Panel(), about).color_scheme(_color(dashboard.FieldColorModeId.THRESHOLDS))
     panel.mappings([dashboard.ValueMap(options=results)]).show_value(common.VisibilityMode.NEVER).merge_values(True)
+    panel.line_width(0).fill_opacity(70).legend(_legend())
     return _asking(panel, queries)
 
 
@@ -128,6 +131,7 @@ def heat(about: About, query: Query) -> heatmap.Panel:
     panel = _common(heatmap.Panel(), about)
     panel.color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(64))
     panel.y_axis(heatmap.YAxisConfig().unit(about.unit)).cell_values(heatmap.CellValues().unit("short").decimals(0))
+    panel.scale_distribution(common_builders.ScaleDistributionConfig().type(common.ScaleDistribution.LINEAR))
     panel.exemplars_color("rgba(80,140,255,0.8)").show_legend().show_tooltip().calculate(False)
     return panel.with_target(_target("A", query).format(PromQueryFormat.HEATMAP))
 
@@ -138,7 +142,7 @@ def rows_of_labels(about: About, query: Query) -> table.Panel:
         id_val="organize",
         options={"excludeByName": {"Time": True, "Value": True}, "indexByName": {}, "renameByName": {}},
     )
-    panel = _common(table.Panel(), about).with_transformation(hidden)
+    panel = _common(table.Panel(), about).show_header(True).with_transformation(hidden)
     return panel.with_target(_target("A", query).instant().format(PromQueryFormat.TABLE).exemplar(False))
 
 

@@ -70,7 +70,7 @@ def _lines() -> list[Part]:
             About(
                 202,
                 "Lines under way",
-                "Published lines that are not judged yet. It comes back to 0 whenever the pipeline has caught up.",
+                "Published lines that are not judged yet; 0 once the pipeline has caught up. The two counts are scraped apart.",
                 "suffix: lines",
             ),
             Query(under_way, "{{stream}}"),
