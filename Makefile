@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run observe test test-unit soak check format lint types imports sizes bench screenshots coverage lock clean .run .dev .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit soak check format lint types imports sizes bench screenshots dashboards coverage lock clean .run .dev .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,10 +40,10 @@ soak: .dev ## run the long form of the tests that take long
 check: format lint types imports sizes ## run all static checks, cheapest first
 
 format: .dev
-	@$(BIN)/ruff format --check lib tests
+	@$(BIN)/ruff format --check lib tests packaging/dashboards
 
 lint: .dev
-	@$(BIN)/ruff check lib tests
+	@$(BIN)/ruff check lib tests packaging/dashboards
 
 types: .dev
 	@$(BIN)/mypy
@@ -61,6 +61,9 @@ screenshots: .dev ## make the pictures of the page in docs/images anew
 	@packaging/need chromium chromium
 	@$(BIN)/python packaging/screenshots
 
+dashboards: .dev ## make Grafana's dashboards in etc/grafana anew
+	@PYTHONPATH=packaging $(BIN)/python -m dashboards
+
 coverage: .dev ## report which lines the unit and property tests reach
 	@$(BIN)/coverage run -m pytest tests/unit tests/properties && $(BIN)/coverage report --skip-covered
 
@@ -71,7 +74,7 @@ lock: .dev ## compile the locks anew from pyproject.toml (needs uv)
 
 clean: ## remove the environment and what tools left; data and run stay
 	@rm -rf $(VENV) .venv-* dist .*_cache .hypothesis htmlcov .coverage*
-	@find lib tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find lib tests packaging -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each asks the stamps, not the clock, and says nothing where they hold: packaging/install.
 .run:

@@ -126,4 +126,12 @@ def _batches() -> list[Part]:
             Query(f"max by (process, bound) ({of('fleetgen_batch_size_limit_records')})", "{{process}}, {{bound}}"),
         ),
         heat(About(404, "Batch sizes", "Batches by how many records they have.", "short"), distribution(SIZE)),
+        bars(
+            About(405, "Duration in the time range", "Mean time of a batch in each phase.", "s"),
+            Query(mean(DURATION, "process, phase", "$__range"), "{{process}}, {{phase}}"),
+        ),
+        number(
+            About(406, "Batch size in the time range", "Mean records in a batch.", "short"),
+            Query(mean(SIZE, "process", "$__range"), "{{process}}"),
+        ),
     ]

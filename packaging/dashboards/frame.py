@@ -33,7 +33,7 @@ def _variables() -> list[Builder[dashboard.VariableModel]]:
 
 
 def _source() -> builders.DatasourceVariable:
-    chosen = dashboard.VariableOption(selected=True, text=SOURCE_UID, value=SOURCE_UID)
+    chosen = dashboard.VariableOption(selected=True, text="fleetgen", value=SOURCE_UID)
     return builders.DatasourceVariable("datasource").label("Prometheus").type("prometheus").current(chosen)
 
 
