@@ -42,11 +42,11 @@ def _flow() -> list[Part]:
     return [
         row(200, "Flow"),
         series(
-            About(201, "Batches per second", "How fast batches are published.", "suffix: batches/s", width=8),
+            About(201, "Batches per second", "How fast batches are published.", "suffix:batches/s", width=8),
             Query(rate("fleetgen_batches_total", "stream"), "{{stream}}"),
         ),
         series(
-            About(202, "Records per second", "How fast records are published.", "suffix: records/s", width=8),
+            About(202, "Records per second", "How fast records are published.", "suffix:records/s", width=8),
             Query(rate("fleetgen_records_total", "stream"), "{{stream}}"),
         ),
         series(

@@ -44,7 +44,7 @@ def _injected() -> list[Part]:
         ),
         series(
             About(
-                103, "Corrupted records per second", "Published with an injected issue.", "suffix: records/s", width=16
+                103, "Corrupted records per second", "Published with an injected issue.", "suffix:records/s", width=16
             ),
             Query(rate(CORRUPTED, "stream, issue_type"), "{{stream}}, {{issue_type}}"),
             stacked=True,
@@ -89,7 +89,7 @@ def _found() -> list[Part]:
         row(300, "Found by the pipeline"),
         series(
             About(
-                301, "Judged lines per second", "Lines of bronze, by what became of them.", "suffix: lines/s", width=8
+                301, "Judged lines per second", "Lines of bronze, by what became of them.", "suffix:lines/s", width=8
             ),
             Query(rate(JUDGED, "outcome"), "{{outcome}}"),
             stacked=True,

@@ -18,6 +18,6 @@ def backlog(number: int, width: int) -> Part:
     """Return how far consumers are behind."""
     text = "Published batches that a consumer has not acknowledged. The alert fires while they also become more."
     return series(
-        About(number, "Backlog", text, "suffix: batches", "FleetgenBacklogGrowing", width),
+        About(number, "Backlog", text, "suffix:batches", "FleetgenBacklogGrowing", width),
         Query(f"max by (consumer, stream) ({of('fleetgen_backlog_batches')})", "{{consumer}}, {{stream}}"),
     )
