@@ -40,10 +40,10 @@ soak: .dev ## run the long form of the tests that take long
 check: format lint types imports sizes ## run all static checks, cheapest first
 
 format: .dev
-	@$(BIN)/ruff format --check lib tests packaging/dashboards
+	@$(BIN)/ruff format --check lib tests packaging/dashboards packaging/observe
 
 lint: .dev
-	@$(BIN)/ruff check lib tests packaging/dashboards
+	@$(BIN)/ruff check lib tests packaging/dashboards packaging/observe
 
 types: .dev
 	@$(BIN)/mypy

@@ -10,7 +10,7 @@ import yaml
 RULES = Path(__file__).resolve().parents[2] / "etc" / "prometheus" / "rules" / "alerts.yml"
 COLORS = {"critical": "red", "warning": "orange"}
 
-_COMPARISON = re.compile(r"([<>])\s*([0-9.]+)$")
+_COMPARISON = re.compile(r"([<>])\s*(-?[0-9.]+)$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,12 @@ def _lag() -> list[Part]:
             About(
                 103,
                 "Start lag over 15 minutes",
-                "What one batch in a hundred reaches.",
+                "What one batch in twenty, and one in a hundred, reaches.",
                 "s",
                 "FleetgenStartLagHigh",
                 16,
             ),
+            Query(recorded("process:fleetgen_batch_start_lag_seconds:p95_rate15m"), "{{process}}, p95"),
             Query(recorded("process:fleetgen_batch_start_lag_seconds:p99_rate15m"), "{{process}}, p99"),
         ),
         _whole_range(104, "Start lag in the time range", LAG),
@@ -42,7 +43,7 @@ def _lag() -> list[Part]:
 
 
 def _deviation() -> list[Part]:
-    text = "What one interval in a hundred reaches."
+    text = "What one interval in twenty, and one in a hundred, reaches."
     return [
         row(200, "Interval deviation"),
         heat(
@@ -55,6 +56,7 @@ def _deviation() -> list[Part]:
         ),
         series(
             About(203, "Interval deviation over 15 minutes", text, "s", "FleetgenIntervalDeviationHigh", 16),
+            Query(recorded("process:fleetgen_batch_interval_deviation_seconds:p95_rate15m"), "{{process}}, p95"),
             Query(recorded("process:fleetgen_batch_interval_deviation_seconds:p99_rate15m"), "{{process}}, p99"),
         ),
         _whole_range(204, "Interval deviation in the time range", DEVIATION),
@@ -96,6 +98,20 @@ def _missed() -> list[Part]:
                 "none",
                 "FleetgenNoBatch",
                 8,
+            ),
+            Query(recorded("process:fleetgen_batch_overdue:intervals"), "{{process}}"),
+        ),
+        series(
+            About(304, "Overdue in seconds", "Seconds since the next batch was due; below 0 until then.", "s"),
+            Query(recorded("process:fleetgen_batch_overdue:seconds"), "{{process}}"),
+        ),
+        number(
+            About(
+                305,
+                "Due in the far future",
+                "Intervals since the next batch was due: far below 0 where the clock was set back.",
+                "none",
+                "FleetgenClockBehind",
             ),
             Query(recorded("process:fleetgen_batch_overdue:intervals"), "{{process}}"),
         ),

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards.expressions import Query, in_range, of, rate
 from dashboards.frame import dashboard_of
 from dashboards.panels import About, Part, number, row, series, states
-from dashboards.shared import backlog, up
+from dashboards.shared import backlog, held_up, up
 
 
 def made() -> Dashboard:
@@ -53,7 +53,8 @@ def _flow() -> list[Part]:
             About(203, "Bytes per second", "Bytes of data files that are published.", "Bps", width=8),
             Query(rate("fleetgen_output_bytes_total", "stream"), "{{stream}}"),
         ),
-        backlog(204, width=24),
+        backlog(204, width=12),
+        held_up(205, width=12),
     ]
 
 

@@ -34,13 +34,13 @@ def _latency() -> list[Part]:
         series(
             About(
                 103,
-                "Latency over 15 minutes",
+                "Latency over 5 minutes",
                 "What one batch in twenty reaches, from publication to gold.",
                 "s",
                 "FleetgenPipelineLatencyHigh",
                 16,
             ),
-            Query(recorded("stage:fleetgen_pipeline_latency_seconds:p95_rate15m", END_TO_END), "{{stage}}, p95"),
+            Query(recorded("stage:fleetgen_pipeline_latency_seconds:p95_rate5m", END_TO_END), "{{stage}}, p95"),
         ),
         number(
             About(104, "Mean latency in the time range", "Mean over the whole time range.", "s", width=8),

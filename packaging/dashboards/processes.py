@@ -73,10 +73,12 @@ def _use() -> list[Part]:
 
 def _lock_waits() -> Part:
     text = (
-        "How long batches waited for the manifest's lock: the median, and what one in a hundred reached in 15 minutes."
+        "How long batches waited for the manifest's lock: the median, and what one in twenty and one in a hundred reached "
+        "in 15 minutes."
     )
     return series(
         About(205, "Lock waits", text, "s", "FleetgenLockWaitsLong"),
+        Query(recorded("process:fleetgen_manifest_lock_wait_seconds:p95_rate15m"), "{{process}}, p95 of 15 minutes"),
         Query(recorded("process:fleetgen_manifest_lock_wait_seconds:p99_rate15m"), "{{process}}, p99 of 15 minutes"),
         Query(quantile(0.5, WAIT, "process"), "{{process}}, p50"),
     )

@@ -14,9 +14,20 @@ def up(number: int, width: int) -> Part:
     )
 
 
+def held_up(number: int, width: int) -> Part:
+    """Return which generators a consumer that is behind holds up."""
+    text = "Whether a consumer that is behind keeps batches from being published."
+    active = of("fleetgen_backpressure_active", 'process!="control"')
+    return states(
+        About(number, "Held up by a consumer", text, "none", "FleetgenBackpressure", width),
+        {0: ("Publishing", "green"), 1: ("Held up", "red")},
+        Query(f"max by (process) ({active})", "{{process}}"),
+    )
+
+
 def backlog(number: int, width: int) -> Part:
     """Return how far consumers are behind."""
-    text = "Published batches that a consumer has not acknowledged. The alert fires while they also become more."
+    text = "Published batches that a consumer has not acknowledged. The alert fires while they do not become fewer."
     return series(
         About(number, "Backlog", text, "suffix:batches", "FleetgenBacklogGrowing", width),
         Query(f"max by (consumer, stream) ({of('fleetgen_backlog_batches')})", "{{consumer}}, {{stream}}"),

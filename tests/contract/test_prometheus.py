@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from support.dashboards import queries
 from support.patience import wait_for
 from support.prometheus import FILES, Prometheus, prometheus_over, rules, selectors
 from support.sets import RunningSet
@@ -55,6 +56,21 @@ def test_every_selector_of_an_alert_finds_numbers(prometheus: Prometheus, rule: 
     assert found
     for selector in found:
         wait_for(lambda chosen=selector: prometheus.values(chosen), 90, selector)  # type: ignore[misc]
+
+
+def test_every_query_of_every_dashboard_gives_numbers(prometheus: Prometheus) -> None:
+    wanted = {each.expression: each for each in queries(interval="30s", span="5m")}
+    assert len(wanted) > 50
+
+    def empty() -> list[str]:
+        return [
+            f"{each.dashboard}: {each.part}: {text}" for text, each in wanted.items() if not prometheus.values(text)
+        ]
+
+    try:
+        wait_for(lambda: not empty(), 90, "Numbers from every query")
+    except AssertionError:
+        assert empty() == []
 
 
 def test_no_alert_fires_and_no_rule_fails_while_all_is_well(prometheus: Prometheus) -> None:

@@ -28,7 +28,7 @@ WORDS = {"and", "or", "unless", "bool"}
 def alert_numbers() -> dict[str, tuple[str, float]]:
     """Return of each alert how it compares, and with what: its expression ends in both."""
     rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
-    ends = {rule["alert"]: rule["expr"].split()[-2:] for rule in rules}
+    ends = {rule["alert"]: rule["expr"].split()[-2:] for rule in rules if not rule["expr"].startswith("absent(")}
     return {alert: (sign, float(number)) for alert, (sign, number) in ends.items()}
 
 
