@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.schedule import floor
 from fleetgen.cli.output import load_in_use, with_config
+from fleetgen.cli.progress import progress_bar
 from fleetgen.config.durations import Duration
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.batches import Batch
@@ -159,7 +158,7 @@ def verify(check_all: bool, repair: bool, as_json: bool, config_file: Path) -> N
     manifest = checking.require_dataset(dataset)
     newest = None if check_all else _NEWEST
     total = sum(min(manifest.head(stream).next_batch, newest or sys.maxsize) for stream in Stream)
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("Checking", total=total)
         found = list(checking.check(dataset, newest, lambda done: bar.update(task, completed=done)))
     repaired = [repair and repairing.repair(dataset, manifest, each) for each in found]

@@ -3,17 +3,15 @@
 import multiprocessing
 import os
 import signal
-import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fleetgen.cadence.clock import system_now
-from fleetgen.cli.output import with_config
+from fleetgen.cli.output import moment, with_config
+from fleetgen.cli.progress import progress_bar
 from fleetgen.config.loading import load
-from fleetgen.domain.records import instant, iso
+from fleetgen.domain.records import iso
 from fleetgen.errors import UsageError
 from fleetgen.generation.backfilling import Backfill, Span, default_start
 from fleetgen.processes.memory import keep_freed_memory
@@ -37,33 +35,19 @@ def backfill(start: str | None, until: str | None, batches: int | None, jobs: in
         raise UsageError("--until and --batches exclude each other.")
     loaded = load(config_file)
     now = system_now()
-    first = _instant("--from", start)
-    span = Span(first, _instant("--until", until), batches)
+    first = moment("--from", start)
+    span = Span(first, moment("--until", until), batches)
     with Backfill(loaded.layout, loaded.config, span, now) as history:
         if first is None and batches is not None and history.is_empty():
             history.start_at(default_start(loaded.config, now, batches))
         end = history.begin()
         made = 0
-        with _bar() as bar:
+        with progress_bar() as bar:
             task = bar.add_task("Backfilling", total=history.batches_up_to(end))
             for _ in history.fill(end, jobs, _start_worker):
                 made += 1
                 bar.update(task, completed=made)
     click.echo(f"{made} batches made: the dataset in {loaded.layout.data} now ends at {iso(history.stands_at())}.")
-
-
-def _instant(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return instant(text)
-    except ValueError as fault:
-        raise UsageError(f"{option} {text!r} is no time with a zone: write it as 2026-01-01T00:00:00Z.") from fault
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
 def _start_worker() -> None:

@@ -34,6 +34,7 @@ _COMMANDS = {
     "replay": "data",
     "verify": "data",
     "inspect": "inspecting",
+    "score": "scoring",
     "backfill": "history",
     "schema": "data",
 }

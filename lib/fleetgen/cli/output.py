@@ -13,7 +13,8 @@ from fleetgen.config.loading import LoadedConfig, in_full
 from fleetgen.config.model import folder
 from fleetgen.config.tables.running import Paths
 from fleetgen.config.watching import load_or_last_good
-from fleetgen.errors import FleetgenError
+from fleetgen.domain.records import instant
+from fleetgen.errors import FleetgenError, UsageError
 from fleetgen.storage.files import remedy_of
 
 DEFAULT_CONFIG = Path("etc/generator.toml")
@@ -42,6 +43,16 @@ def load_in_use(config_file: Path) -> LoadedConfig:
     if fault is not None:
         click.echo(click.style("fleetgen: ", fg="yellow") + f"the last valid configuration is used. {fault}", err=True)
     return loaded
+
+
+def moment(option: str, text: str | None) -> int | None:
+    """Return the instant that an option names, if it is there; raise UsageError for a text that is no time."""
+    if text is None:
+        return None
+    try:
+        return instant(text)
+    except ValueError as fault:
+        raise UsageError(f"{option} {text!r} is no time with a zone: write it as 2026-01-01T00:00:00Z.") from fault
 
 
 def guarded(main: Callable[..., Any]) -> Callable[..., Any]:

@@ -51,9 +51,7 @@ class Table:
         self.form = form
         self.folder = folder
         self.delta = delta
-        self._last: dict[Stream, int] = {
-            stream: -1 if (last := delta.transaction_version(_app(stream))) is None else last for stream in form.streams
-        }
+        self._last: dict[Stream, int] = {stream: last_batch(delta, stream) for stream in form.streams}
 
     def last_batch(self, stream: Stream) -> int:
         """Return the number of the last batch of the stream that is in the table; -1 if none is."""
@@ -97,12 +95,9 @@ def open_table(form: TableForm, layout: Layout, dataset_id: str, keep_seconds: i
     require_path_for_tables(layout.data)
     options = _storage_options(layout)
     delta = load(folder, options)
-    ours = {_DATASET: dataset_id, _VERSION: TABLES_VERSION}
-    if delta is not None and not _is_ours(delta, ours):
-        delta = None
-    if delta is None:
+    if delta is None or not is_of(delta, dataset_id):
         remove_tree(folder)
-        delta = _create(form, folder, ours, keep_seconds, options)
+        delta = _create(form, folder, _marks(dataset_id), keep_seconds, options)
     return Table(form, folder, delta)
 
 
@@ -129,9 +124,20 @@ def damaged(folder: Path, fault: Exception) -> DamagedTable:
     )
 
 
-def _is_ours(delta: DeltaTable, ours: Mapping[str, str]) -> bool:
+def is_of(delta: DeltaTable, dataset_id: str) -> bool:
+    """Whether a table is of this dataset, and of this version of the tables."""
     configuration = delta.metadata().configuration
-    return all(configuration.get(key) == value for key, value in ours.items())
+    return all(configuration.get(key) == value for key, value in _marks(dataset_id).items())
+
+
+def last_batch(delta: DeltaTable, stream: Stream) -> int:
+    """Return the number of the last batch of the stream that is in a table; -1 if none is."""
+    last: int | None = delta.transaction_version(_app(stream))
+    return -1 if last is None else last
+
+
+def _marks(dataset_id: str) -> dict[str, str]:
+    return {_DATASET: dataset_id, _VERSION: TABLES_VERSION}
 
 
 def _create(
