@@ -13,6 +13,7 @@ from fleetgen.config.model import Config
 from fleetgen.config.presets import preset_text
 from fleetgen.config.tables.dataset import QualityTable
 from fleetgen.domain.records import Stream, instant
+from fleetgen.generation.at_once import write_at_once
 from fleetgen.generation.backfilling import Backfill, Span
 from fleetgen.generation.dataset import Dataset
 from fleetgen.scoring import Score, score
@@ -75,8 +76,7 @@ def dirty_batches(folder: Path | str, batches: int = 100, seed: int = 42, error_
     layout = Layout(Path(folder) / "data")
     span = Span(instant(_START), None, batches)
     with Backfill(layout, _config(seed, error_rate), span, system_now()) as history:
-        for _ in history.fill(history.begin(), 1, lambda: None):
-            pass
+        write_at_once(history)
     return DirtyBatches(layout.data)
 
 

@@ -117,7 +117,7 @@ class Backfill:
 
     def fill(self, end: int, jobs: int, start_worker: Callable[[], None]) -> Iterator[Staged]:
         """Make and commit every batch that is due by an instant; yield each one after its commit."""
-        planned = self._planned(self.dataset.manifest(), end)
+        planned = self.planned(self.dataset.manifest(), end)
         if jobs <= 1:
             for inputs in planned:
                 folder = self.dataset.layout.staged(inputs.stream)
@@ -173,7 +173,7 @@ class Backfill:
             stands_at = grid.origin.start
         return next_interval(stands_at, grid).end + (count - 1) * grid.step
 
-    def _planned(self, manifest: Manifest, end: int) -> Iterator[BatchInputs]:
+    def planned(self, manifest: Manifest, end: int) -> Iterator[BatchInputs]:
         """Yield the inputs of every batch that is due by an instant, in the order of their dues."""
         segments = self.dataset.segments(manifest)
         grids = {stream: self.dataset.grid(manifest, stream) for stream in Stream}

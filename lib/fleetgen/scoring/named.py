@@ -5,7 +5,6 @@ A line takes nine bytes of memory, an id about two hundred.
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fleetgen.domain.records import ISSUE_TYPES, Stream
@@ -83,7 +82,7 @@ class Named:
             return {line: None for line in block.numbers if line not in named and line not in unknowable}, unknowable
         return named, unknowable
 
-    def _add_by_id(self, named: dict[int, str | None], ids: Mapping[int, str | None]) -> None:
+    def _add_by_id(self, named: dict[int, str | None], ids: dict[int, str | None]) -> None:
         """Add the lines that were named by their id; of equal lines as many as the id was named times, the last first."""
         left: dict[str, int] = {}
         for line in reversed(ids):

@@ -71,12 +71,12 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, entry: BatchEntry | GapEntry) -> None:
-        """Add a line durably."""
+    def append(self, *entries: BatchEntry | GapEntry) -> None:
+        """Add lines durably."""
         make_folder(self.path.parent)
         new = not self.path.exists()
         with self.path.open("ab") as file:
-            file.write(entry.model_dump_json(exclude_none=True).encode() + b"\n")
+            file.writelines(entry.model_dump_json(exclude_none=True).encode() + b"\n" for entry in entries)
             file.flush()
             os.fsync(file.fileno())
         if new:
