@@ -26,13 +26,13 @@ _JSON, _CSV, _PARQUET = (".jsonl", ".ndjson", ".json"), (".csv",), (".parquet", 
 def read(sources: Iterable[Source], accepted: bool, default: Stream | None) -> Named:
     """Return what these files, folders and rows name; a row without a stream is of the default one."""
     named = Named(accepted)
-    rows_by_hand = 0
+    by_hand: list[tuple[str, Row]] = []
     for source in sources:
         if isinstance(source, Mapping):
-            rows_by_hand += 1
-            _add_rows(named, f"Row {rows_by_hand}", [("", source)], default)
+            by_hand.append((f"row {len(by_hand) + 1}", source))
         else:
             _add_rows(named, str(source), _rows(Path(source)), default)
+    _add_rows(named, "what was handed over", by_hand, default)
     return named
 
 
