@@ -3,7 +3,7 @@
 No process, no port, and no other packages than the core's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from fleetgen.generation.at_once import write_at_once
 from fleetgen.generation.backfilling import Backfill, Span
 from fleetgen.generation.dataset import Dataset
 from fleetgen.scoring import Score, score
-from fleetgen.scoring.files import Source
+from fleetgen.scoring.scoring import Sources
 from fleetgen.storage.bronze import part_name
 from fleetgen.storage.layout import Layout
 
@@ -62,7 +62,7 @@ class DirtyBatches:
             files = tuple(layout.batch(of, entry.batch_id) / name for name in names)
             yield DirtyBatch(of.value, entry.batch_id, entry.interval.start, entry.interval.end, files)
 
-    def score(self, quarantine: Iterable[Source] | None = None, accepted: Iterable[Source] | None = None) -> Score:
+    def score(self, quarantine: Sources | None = None, accepted: Sources | None = None) -> Score:
         """Return how well a pipeline rejects, as `fleetgen.scoring.score` does."""
         return score(self.data, quarantine, accepted)
 

@@ -130,9 +130,9 @@ def test_a_false_alarm_counts_for_the_type_that_the_pipeline_told(made: DirtyBat
     assert found.overall.facts_of("null_value")["precision"] == 1
 
 
-def refused(made: DirtyBatches, *sources: Path | Row, **options: Choice) -> str:
+def refused(made: DirtyBatches, *sources: Path | Row, choice: Choice | None = None) -> str:
     with pytest.raises(UsageError) as caught:
-        score(made.data, sources, **options)
+        score(made.data, sources, choice=choice)
     return str(caught.value)
 
 

@@ -95,9 +95,8 @@ def score(
 def _print(found: Score) -> None:
     console = wide_console()
     facts = found.facts()
-    _print_table(
-        console, "stream", [*facts["streams"].items(), ("all", facts)], ("batches", "records"), ("collateral",)
-    )
+    sums = [("all", facts)] if len(found.tallies) > 1 else []
+    _print_table(console, "stream", [*facts["streams"].items(), *sums], ("batches", "records"), ("collateral",))
     _print_table(console, "issue", [(kind, each) for kind, each in facts["issue_types"].items() if _has_any(each)])
     _print_findings(console, "Missed", found.misses, facts["misses"])
     _print_findings(console, "False alarms", found.false_alarms, facts["false_alarms"])

@@ -22,14 +22,17 @@ from fleetgen.storage.manifest import Manifest
 
 MOST_LISTED = 10_000
 
+Sources = Path | str | Iterable[Source]
+"""A file or folder, or several of them, or rows."""
+
 Progress = Callable[[int, int], None]
 """Is told how many batches are scored, and of how many."""
 
 
 def score(
     data: Path | str,
-    quarantine: Iterable[Source] | None = None,
-    accepted: Iterable[Source] | None = None,
+    quarantine: Sources | None = None,
+    accepted: Sources | None = None,
     choice: Choice | None = None,
     most: int = MOST_LISTED,
     progress: Progress = lambda done, total: None,
@@ -37,8 +40,8 @@ def score(
     """Return how well a pipeline rejects: what it named against what was injected into the dataset in ``data``.
 
     ``quarantine`` is what it rejected, ``accepted`` what it accepted, so that what is missing there counts as rejected.
-    Each is a list of files (JSON Lines, CSV, Parquet), folders (a Delta table, or such files) and rows (mappings). A row
-    names a record by ``stream``, ``batch_id`` and ``line`` (from 1), or by ``record_id``, ``company_id`` or
+    Each is a file (JSON Lines, CSV, Parquet) or a folder (a Delta table, or such files), or a list of these and of rows
+    (mappings). A row names a record by ``stream``, ``batch_id`` and ``line`` (from 1), or by ``record_id``, ``company_id`` or
     ``event_id``; other columns do no harm. Without either it is the own pipeline that is scored, over the batches that
     it has carried. At most ``most`` misses and as many false alarms are listed one by one; all are counted.
 
@@ -54,8 +57,8 @@ class _Scoring:
     def __init__(
         self,
         dataset: Dataset,
-        quarantine: Iterable[Source] | None,
-        accepted: Iterable[Source] | None,
+        quarantine: Sources | None,
+        accepted: Sources | None,
         choice: Choice,
         most: int,
     ) -> None:
@@ -81,10 +84,11 @@ class _Scoring:
         self._score.ids_not_found = self._named.not_met
         return self._score
 
-    def _read(self, quarantine: Iterable[Source] | None, accepted: Iterable[Source] | None) -> Named:
+    def _read(self, quarantine: Sources | None, accepted: Sources | None) -> Named:
         sources = quarantine if accepted is None else accepted
         if sources is not None:
             default = self._choice.streams[0] if len(self._choice.streams) == 1 else None
+            sources = [sources] if isinstance(sources, str | Path) else sources
             return files.read(sources, accepted is not None, default)
         named, carried = own_quarantine(self._dataset.layout, self._manifest.dataset_id)
         self._choice = replace(self._choice, last=carried)

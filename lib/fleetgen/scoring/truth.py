@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from fleetgen.domain.encoding import TRUCKS_PER_COMPANY
 from fleetgen.domain.records import Segment, Stream
-from fleetgen.errors import DifferenceFound
+from fleetgen.errors import DifferenceFound, ManifestError
 from fleetgen.generation import checking
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.ledger import BatchEntry
@@ -114,7 +114,9 @@ class DirtyCompanies:
 
     def _marks_of(self, batch_number: int) -> bytes:
         """Return for each company of a batch whether it got an issue."""
-        (entry,) = self._dataset.ledgers[Stream.COMPANIES].batches_from(batch_number, 1)
+        entry = next(iter(self._dataset.ledgers[Stream.COMPANIES].batches_from(batch_number, 1)), None)
+        if entry is None or entry.batch_number != batch_number:
+            raise ManifestError(f"The ledger of companies lacks batch {batch_number}: see `fleetgen verify --all`.")
         marks = bytearray(entry.record_count)
         for block in blocks_of(self._dataset, self._manifest, Stream.COMPANIES, entry):
             for line in block.issues:
