@@ -13,6 +13,7 @@ from fleetgen.config.model import Config
 from fleetgen.config.presets import preset_text
 from fleetgen.config.tables.dataset import QualityTable
 from fleetgen.domain.records import Stream, instant
+from fleetgen.errors import UsageError
 from fleetgen.generation.at_once import write_at_once
 from fleetgen.generation.backfilling import Backfill, Span
 from fleetgen.generation.dataset import Dataset
@@ -71,8 +72,11 @@ def dirty_batches(folder: Path | str, batches: int = 100, seed: int = 42, error_
     """Make so many dirty batches of each stream in a folder's ``data``, the same for the same arguments.
 
     A batch is ten seconds of the preset `quality-demo`: ten companies, or 5 to 20 events. ``error_rate`` is the share of
-    records that get an issue. Raises UsageError if that many batches would reach into the future.
+    records that get an issue. Raises UsageError for a rate that is none, and for so many batches that they would reach
+    into the future.
     """
+    if not 0 <= error_rate <= 1:
+        raise UsageError(f"error_rate = {error_rate!r} is no share: give a number from 0 to 1.")
     layout = Layout(Path(folder) / "data")
     span = Span(instant(_START), None, batches)
     with Backfill(layout, _config(seed, error_rate), span, system_now()) as history:
