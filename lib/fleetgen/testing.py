@@ -17,7 +17,7 @@ from fleetgen.errors import UsageError
 from fleetgen.generation.at_once import write_at_once
 from fleetgen.generation.backfilling import Backfill, Span
 from fleetgen.generation.dataset import Dataset
-from fleetgen.scoring import Score, score
+from fleetgen.scoring import Choice, Score, score
 from fleetgen.scoring.scoring import Sources
 from fleetgen.storage.bronze import part_name
 from fleetgen.storage.layout import Layout
@@ -63,9 +63,12 @@ class DirtyBatches:
             files = tuple(layout.batch(of, entry.batch_id) / name for name in names)
             yield DirtyBatch(of.value, entry.batch_id, entry.interval.start, entry.interval.end, files)
 
-    def score(self, quarantine: Sources | None = None, accepted: Sources | None = None) -> Score:
-        """Return how well a pipeline rejects, as `fleetgen.scoring.score` does."""
-        return score(self.data, quarantine, accepted)
+    def score(
+        self, quarantine: Sources | None = None, accepted: Sources | None = None, stream: str | None = None
+    ) -> Score:
+        """Return how well a pipeline rejects, as `fleetgen.scoring.score` does; over one stream if it is named."""
+        choice = Choice() if stream is None else Choice((Stream(stream),))
+        return score(self.data, quarantine, accepted, choice)
 
 
 def dirty_batches(folder: Path | str, batches: int = 100, seed: int = 42, error_rate: float = 0.15) -> DirtyBatches:

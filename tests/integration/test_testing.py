@@ -1,6 +1,8 @@
 """`fleetgen.testing`: a folder with dirty batches for other people's test suites, quickly and always the same."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +21,7 @@ from fleetgen.generation.recording import CLOCK_KEYS
 from fleetgen.scoring import score
 from fleetgen.storage.layout import Layout
 from fleetgen.testing import dirty_batches
-from support.configs import tree
+from support.configs import REPOSITORY, tree
 
 SECONDS = 1.0
 """A hundred batches of each stream take less."""
@@ -113,3 +115,18 @@ def test_a_hundred_batches_take_less_than_a_second() -> None:
             dirty_batches(folder, 100)
             took.append(time.perf_counter() - began)
     assert min(took) < SECONDS
+
+
+def test_the_test_in_the_documentation_passes_and_can_fail(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "howto" / "test-in-ci.md").read_text()
+    smallest = text.split("```python\n")[1].split("```")[0].replace("batches=100", "batches=10")
+    assert pytest_on(tmp_path / "good", smallest) == 0
+    assert pytest_on(tmp_path / "bad", smallest.replace("is None", "== 7")) == 1
+
+
+def pytest_on(folder: Path, text: str) -> int:
+    """Return the status of pytest over one file, in a process of its own."""
+    folder.mkdir()
+    (folder / "test_pipeline.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
+    return subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=False).returncode
