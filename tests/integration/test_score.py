@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from fleetgen.domain.batches import PART_ROWS
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Stream
+from fleetgen.errors import DifferenceFound
 from fleetgen.generation.checking import check
 from fleetgen.generation.dataset import Dataset
 from fleetgen.scoring import Choice, Score, score
+from fleetgen.scoring.own import NoQuarantine
 from fleetgen.storage.layout import Layout
 from fleetgen.testing import DirtyBatches
 from support.dirty_data import START, Row, by_id, by_line, carry, dirty_dataset, orphans, piped, remade_truth, truth
@@ -227,6 +230,40 @@ def test_ids_of_another_dataset_are_told(made: DirtyBatches, tmp_path: Path) -> 
     found = made.score(rows)
     assert found.ids_not_found == len({row["event_id"] for row in rows}) > 0
     assert found.recall == 0.0
+
+
+def test_the_quarantine_of_a_dataset_that_was_cleaned_is_not_scored(carried: DirtyBatches, tmp_path: Path) -> None:
+    copy = Layout(shutil.copytree(carried.data, tmp_path / "data"))
+    old = Dataset(copy).manifest().dataset_id
+    copy.manifest.write_text(copy.manifest.read_text().replace(old, "f" * 32))
+    for segment in copy.segments.iterdir():
+        segment.write_text(segment.read_text().replace(old, "f" * 32))
+    with pytest.raises(NoQuarantine, match="There is no quarantine of this dataset"):
+        score(copy.data)
+
+
+def test_a_batch_that_does_not_follow_from_its_segment_has_no_known_truth(made: DirtyBatches, tmp_path: Path) -> None:
+    copy = Layout(shutil.copytree(made.data, tmp_path / "data"))
+    ledger = copy.ledger(Stream.EVENTS)
+    hashed = list(Dataset(copy).ledgers[Stream.EVENTS].batches())[3]
+    ledger.write_text(ledger.read_text().replace(hashed.sha256, "0" * 64))
+    with pytest.raises(DifferenceFound, match=f"events {hashed.batch_id} does not follow from its segment"):
+        score(copy.data, [])
+
+
+def test_lines_count_over_the_parts_of_a_batch(tmp_path: Path) -> None:
+    """A batch of two parts, made by hand-picked settings: about 315,000 events in 15 minutes."""
+    settings = {"mode": '"production"', "drivers_per_company": "9000", "event_rate_per_driver": "0.35"}
+    rates = {"event_error_rate": "0.001", "company_error_rate": "0.0"}
+    large = dirty_dataset(tmp_path, 1, **settings, **rates)
+    (batch,) = large.batches("events")
+    assert len(batch.files) == 2
+    assert list(check(Dataset(Layout(large.data)), None)) == []
+    rows = [{"batch_id": name, "line": line} for name, line, _ in truth(large, Stream.EVENTS)]
+    assert max(line for _, line, _ in truth(large, Stream.EVENTS)) > PART_ROWS
+    found = large.score(rows, stream="events")
+    assert (found.recall, found.precision) == (1.0, 1.0)
+    assert found.overall.hits.total() == len(rows) > 100
 
 
 def test_deleted_batches_and_truth_change_nothing(carried: DirtyBatches, tmp_path: Path) -> None:

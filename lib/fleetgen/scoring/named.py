@@ -83,10 +83,9 @@ class Named:
         return named, unknowable
 
     def _add_by_id(self, named: dict[int, str | None], ids: dict[int, str | None]) -> None:
-        """Add the lines that were named by their id; of equal lines as many as the id was named times, the last first."""
+        """Add the lines that were named by their id; of equal lines as many as the id was named times."""
         left: dict[str, int] = {}
-        for line in reversed(ids):
-            record_id = ids[line]
+        for line, record_id in ids.items():
             if record_id is None or record_id not in self._ids or line in named:
                 continue
             times = left.get(record_id, self._ids[record_id])
