@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from fleetgen.config.presets import preset_text
 from fleetgen.domain.records import Stream
 from fleetgen.scoring import Choice, Score, score
-from fleetgen.testing import DirtyBatches
-from support.configs import REPOSITORY
-from support.dirty_data import dirty_dataset
+from fleetgen.testing import DirtyBatches, dirty_batches
+from support.configs import REPOSITORY, fleetgen, set_folder
+from support.dirty_data import carry, dirty_dataset
 
 EXAMPLES = REPOSITORY / "docs" / "examples"
 LONGEST_LINES = 60
@@ -64,3 +65,34 @@ def test_spark_lets_null_pass_a_list_of_choices(made: DirtyBatches, tmp_path: Pa
     assert {each.field for each in found.misses} == {"event_type"}
     assert found.overall.not_judged.total() == found.rows_without_id > 0
     assert found.precision == 1.0
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the how-to: sixty batches from 2026 on, carried by the own pipeline."""
+    folder = tmp_path_factory.mktemp("documented")
+    carry(dirty_batches(folder, 60))
+    set_folder(folder, preset_text("quality-demo"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("example", "quarantine", "options"),
+    [
+        (None, None, ()),
+        ("plain_python.py", "quarantine.jsonl", ("--list", "3")),
+        ("duckdb_sql.py", "quarantine.parquet", ("--stream", "events")),
+    ],
+)
+def test_the_how_to_shows_what_the_command_prints(
+    documented: Path, example: str | None, quarantine: str | None, options: tuple[str, ...]
+) -> None:
+    how_to = (REPOSITORY / "docs" / "howto" / "score-a-pipeline.md").read_text()
+    arguments: tuple[str, ...] = ()
+    if example is not None and quarantine is not None:
+        run(example, DirtyBatches(documented / "data"), documented / quarantine)
+        arguments = ("--quarantine", quarantine, *options)
+    done = fleetgen("score", *arguments, cwd=documented)
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = "\n".join(line.rstrip() for line in done.stdout.splitlines())
+    assert f"{' '.join(('$ bin/fleetgen score', *arguments))}\n{printed}\n```" in how_to

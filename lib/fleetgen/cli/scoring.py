@@ -33,10 +33,18 @@ _SHARE = click.FloatRange(0, 1)
 
 @click.command
 @click.option(
-    "--quarantine", type=click.Path(path_type=Path), multiple=True, help="What a pipeline rejected; repeatable."
+    "--quarantine",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="What a pipeline rejected; repeatable.",
 )
 @click.option(
-    "--accepted", type=click.Path(path_type=Path), multiple=True, help="What it accepted instead; repeatable."
+    "--accepted",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="What it accepted instead; repeatable.",
 )
 @click.option("--stream", type=STREAM, help="Only this stream; also that of rows which name none.")
 @click.option("--from", "start", help="Batches that start at this time or later, such as 2026-01-01T00:00Z.")
