@@ -3,7 +3,7 @@
 How far it has come stands in the table itself: the manifest knows only a pipeline that runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleetgen.domain.records import Stream
@@ -25,6 +25,31 @@ def own_quarantine(layout: Layout, dataset_id: str) -> tuple[Named, Mapping[Stre
 
     Raises NoQuarantine without a table of this dataset, SystemLacks without the packages to read it.
     """
+    tables, delta = _tables(), _quarantine(layout, dataset_id)
+    named = Named()
+    for place, row in rows_of(delta.to_pyarrow_dataset()):
+        named.add(key_of(row, None), f"{layout.silver / _TABLE}, {place}")
+    return named, {stream: tables.last_batch(delta, stream) for stream in Stream}
+
+
+def own_rejections(
+    layout: Layout, dataset_id: str, batches: Mapping[Stream, Sequence[str]]
+) -> dict[tuple[Stream, str], dict[int, str | None]]:
+    """Return what the own pipeline rejected of some batches: by stream and batch the lines, each with its issue type.
+
+    Raises NoQuarantine without a table of this dataset, SystemLacks without the packages to read it.
+    """
+    rows = _quarantine(layout, dataset_id).to_pyarrow_dataset()
+    found: dict[tuple[Stream, str], dict[int, str | None]] = {}
+    for _, row in rows_of(rows, {"batch_id": sorted({each for ids in batches.values() for each in ids})}):
+        key = key_of(row, None)
+        if key is not None and key.stream and key.batch_id and key.line and key.batch_id in batches[key.stream]:
+            found.setdefault((key.stream, key.batch_id), {})[key.line] = key.kind
+    return found
+
+
+def _quarantine(layout: Layout, dataset_id: str) -> Any:
+    """Return the quarantine table of this dataset."""
     tables = _tables()
     folder = layout.silver / _TABLE
     delta = tables.load(folder)
@@ -33,10 +58,7 @@ def own_quarantine(layout: Layout, dataset_id: str) -> tuple[Named, Mapping[Stre
             f"There is no quarantine of this dataset in {folder} yet: the pipeline makes it. Start the set with `fleetgen "
             "up`, or carry what is published with `fleetgen run pipeline --once`; for another pipeline use --quarantine."
         )
-    named = Named()
-    for place, row in rows_of(delta.to_pyarrow_dataset()):
-        named.add(key_of(row, None), f"{folder}, {place}")
-    return named, {stream: tables.last_batch(delta, stream) for stream in Stream}
+    return delta
 
 
 def _tables() -> Any:

@@ -140,15 +140,9 @@ class _Scoring:
         self._score.tallies[stream].batches += 1
         for block in blocks_of(self._dataset, self._manifest, stream, entry):
             rejected, unknowable = self._named.rejected(stream, block, by_number)
-            verdict = judge(block.issues, rejected, unknowable, self._collateral(stream, block))
+            verdict = judge(block.issues, rejected, unknowable, self._dirty.collateral(stream, block))
             self._score.tallies[stream].add(len(block.lines), verdict)
             self._list(stream, entry.batch_id, block, verdict)
-
-    def _collateral(self, stream: Stream, block: Block) -> Callable[[int], bool]:
-        """Return what tells of a line without an issue whether its company's own record has one."""
-        if stream is Stream.COMPANIES:
-            return lambda line: False
-        return lambda line: self._dirty.sent(block.line(line))
 
     def _list(self, stream: Stream, batch_id: str, block: Block, verdict: Verdict) -> None:
         for found, listed in (

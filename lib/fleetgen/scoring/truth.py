@@ -5,7 +5,7 @@ block: a duplicate copies a line of its own block, so each block can be judged b
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -97,6 +97,12 @@ class DirtyCompanies:
         self._dataset, self._manifest = dataset, manifest
         self._segments = dataset.segments(manifest)
         self._marks = lru_cache(_COMPANY_BATCHES)(self._marks_of)
+
+    def collateral(self, stream: Stream, block: Block) -> Callable[[int], bool]:
+        """Return what tells of a line without an issue whether its company's own record has one."""
+        if stream is Stream.COMPANIES:
+            return lambda line: False
+        return lambda line: self.sent(block.line(line))
 
     def sent(self, event: bytes) -> bool:
         """Whether a published event, whose truck must be in it, is one of such a company."""
