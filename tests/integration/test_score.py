@@ -219,9 +219,12 @@ def test_ids_and_lines_may_be_mixed(made: DirtyBatches) -> None:
     for number, (place, record) in enumerate(whole):
         shown = record.get("event_id" if place["stream"] == "events" else "company_id")
         mixed.append({"record_id": shown} if shown is not None and number % 2 else place)
-    found = made.score(mixed)
-    assert (found.recall, found.precision) == (1.0, 1.0)
-    assert found.overall.not_judged.total() == found.ids_not_found == 0
+    alone = next(place for place, record in whole if place["stream"] == "events" and record.get("event_id"))
+    twice = next(record for place, record in whole if place == alone)
+    for rows in (mixed, [*by_line(whole), {"event_id": twice["event_id"]}]):
+        found = made.score(rows)
+        assert (found.recall, found.precision) == (1.0, 1.0)
+        assert found.overall.not_judged.total() == found.ids_not_found == 0
 
 
 def test_ids_of_another_dataset_are_told(made: DirtyBatches, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`fleetgen.testing`: a folder with dirty batches for other people's test suites, quickly and always the same."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -129,4 +130,5 @@ def pytest_on(folder: Path, text: str) -> int:
     folder.mkdir()
     (folder / "test_pipeline.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
-    return subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=False).returncode
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=60, check=False).returncode

@@ -24,11 +24,6 @@ class Choice:
     last: Mapping[Stream, int] = field(default_factory=dict)
     """Of a stream, the batches up to this number; without one, all that are published."""
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing published is left out."""
-        return self == Choice()
-
     def entries(self, dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterable[BatchEntry]:
         """Return the chosen batches of a stream, oldest first."""
         found = self._in_time(dataset, manifest, stream)

@@ -86,10 +86,12 @@ class Named:
         """Add the lines that were named by their id; of equal lines as many as the id was named times."""
         left: dict[str, int] = {}
         for line, record_id in ids.items():
-            if record_id is None or record_id not in self._ids or line in named:
+            if record_id is None or record_id not in self._ids:
+                continue
+            self._met_ids.add(record_id)
+            if line in named:
                 continue
             times = left.get(record_id, self._ids[record_id])
             left[record_id] = times - 1
             if times > 0:
                 named[line] = self._kinds.get(record_id)
-        self._met_ids.update(left)
