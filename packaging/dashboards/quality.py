@@ -102,4 +102,24 @@ def _found() -> list[Part]:
             About(303, "Judged lines in the time range", "Lines of bronze, by what became of them.", "short", width=8),
             Query(in_range(JUDGED, "table, outcome"), "{{table}}, {{outcome}}"),
         ),
+        series(
+            About(
+                304,
+                "Recall by issue type",
+                "Of the records with an issue in the newest batches, the share that the pipeline rejected; 1 is all.",
+                "percentunit",
+                width=16,
+            ),
+            Query(f"max by (issue_type) ({of('fleetgen_pipeline_recall_ratio')})", "{{issue_type}}"),
+        ),
+        number(
+            About(
+                305,
+                "Precision",
+                "Of the records that the pipeline rejected in the newest batches, the share with an issue.",
+                "percentunit",
+                width=8,
+            ),
+            Query(f"max({of('fleetgen_pipeline_precision_ratio')})", "precision"),
+        ),
     ]

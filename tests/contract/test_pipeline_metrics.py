@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fleetgen.domain.records import Stream
+from fleetgen.domain.records import ISSUE_TYPES, Stream
 from support.event_stream import EventStream, health, reasons
 from support.patience import wait_for
 from support.sets import RunningSet
@@ -115,6 +115,33 @@ def test_events_tell_of_a_batch_that_is_made_and_then_of_its_being_carried(runni
         assert set(carried.data["latencies"]) == set(STAGES)
         assert int(made.id.rpartition("-")[2]) < int(carried.id.rpartition("-")[2])
         assert (acknowledged(running) or {})[stream] >= number
+
+
+def test_the_newest_batches_are_scored_and_everybody_is_told_the_same(running: RunningSet) -> None:
+    def score() -> Any:
+        told = health(running)["pipeline"]["score"]
+        return told if told is not None and told["batches"] > 20 and len(told["recall"]) == 6 else None
+
+    wait_for(score, 60, "A score of every issue type")
+    paused(running)
+    try:
+        seen = wait_for(lambda: _agreed(running), 20, "The same score everywhere")
+        assert seen["overall_recall"] == seen["precision"] == 1.0
+        assert seen["misses"] == seen["false_alarms"] == 0
+        assert set(seen["recall"]) == set(ISSUE_TYPES)
+        assert seen["batches"] <= 200
+    finally:
+        running.call("resume")
+
+
+def _agreed(running: RunningSet) -> Any:
+    """Return the score as health tells it, once the metrics tell the same."""
+    told, exported = health(running)["pipeline"]["score"], samples(running)
+    recall = {
+        kind: exported["fleetgen_pipeline_recall_ratio", frozenset({("issue_type", kind)})] for kind in ISSUE_TYPES
+    }
+    same = recall == told["recall"] and exported["fleetgen_pipeline_precision_ratio", frozenset()] == told["precision"]
+    return told if same else None
 
 
 def test_promtool_finds_nothing_to_say_about_the_metrics(running: RunningSet) -> None:

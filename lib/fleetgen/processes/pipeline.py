@@ -3,16 +3,22 @@
 from functools import partial
 
 from fleetgen.config.loading import LoadedConfig
-from fleetgen.domain.records import SECOND
+from fleetgen.domain.records import ISSUE_TYPES, SECOND
+from fleetgen.errors import FleetgenError
+from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import WrongDataset
 from fleetgen.medallion.carrying.carrier import Carrier
 from fleetgen.medallion.embedded.budget import carrying
 from fleetgen.medallion.embedded.engine import EmbeddedEngine
 from fleetgen.processes.worker import Work, Worker
+from fleetgen.scoring import Score
+from fleetgen.scoring.live import LiveScore
+from fleetgen.storage.manifest import ScoreTold
 from fleetgen.telemetry.metrics import served_metrics
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
 
 _POLL = SECOND // 20
+_SCORE_PAUSE = 10 * SECOND
 
 
 class Pipeline(Work):
@@ -25,6 +31,8 @@ class Pipeline(Work):
         budget = carrying(loaded.config.pipeline.memory)
         open_engine = partial(EmbeddedEngine, loaded.layout, beat=worker.heartbeat.beat, budget=budget)
         self._carrier = Carrier(loaded.layout, open_engine, worker.clock, worker.log, self.metrics)
+        self._score = LiveScore(Dataset(loaded.layout))
+        self._score_at = 0
 
     def begin(self) -> None:
         self._carrier.hold()
@@ -37,7 +45,24 @@ class Pipeline(Work):
         except WrongDataset:
             return now
         self._worker.worked()
-        return now if worked else now + _POLL
+        if worked:
+            return now
+        if now >= self._score_at or self._score_at > now + _SCORE_PAUSE:
+            self._score_at = now + _SCORE_PAUSE
+            self._tell_score()
+        return now + _POLL
+
+    def _tell_score(self) -> None:
+        """Score what was carried, while there is nothing to carry. What is wrong with it holds nothing up."""
+        try:
+            score = self._score.look()
+        except (FleetgenError, OSError) as fault:
+            self._log.warning(f"Pipeline could not score the newest batches: {fault}", kind="score")
+            return
+        if score is not None:
+            told = _told(score)
+            self.metrics.scored(told.recall, told.precision)
+            self._carrier.tell_score(told)
 
     def failed(self, fault: Exception) -> None:
         self.metrics.failed()
@@ -58,6 +83,20 @@ class Pipeline(Work):
                 raise self._carrier.holding.damage
         finally:
             self._carrier.leave()
+
+
+def _told(score: Score) -> ScoreTold:
+    overall = score.overall
+    recalls = {kind: score.recall_of(kind) for kind in ISSUE_TYPES}
+    return ScoreTold(
+        batches=overall.batches,
+        recall={kind: recall for kind, recall in recalls.items() if recall is not None},
+        overall_recall=score.recall,
+        precision=score.precision,
+        misses=overall.misses.total(),
+        false_alarms=overall.false_alarms.total(),
+        collateral=overall.collateral,
+    )
 
 
 def carry_once(loaded: LoadedConfig) -> None:

@@ -22,7 +22,7 @@ from fleetgen.storage.reading import parse_json
 
 MANIFEST_VERSION = 7
 """Version 2 added `rebuilt_at`, 3 the totals of issues, 4 consumers and re-initialisations, 5 the gaps' reason `fault`,
-6 what became of a consumer's lines, 7 since when a consumer is waited for, and where those that left stand.
+6 what became of a consumer's lines, 7 since when a consumer is waited for, where those that left stand, and scores.
 
 All are empty in older ones.
 """
@@ -105,6 +105,21 @@ class Latencies(_Part):
     end_to_end: float
 
 
+class ScoreTold(_Part):
+    """How well a consumer rejects, over the newest of its batches."""
+
+    batches: int
+    recall: dict[str, float]
+    """Share of the records with an issue that were rejected, by issue type; types that did not occur are left out."""
+    overall_recall: float | None
+    precision: float | None
+    """Share of the rejected records that have an issue; None where none was rejected."""
+    misses: int
+    false_alarms: int
+    collateral: int
+    """Rejected events without an issue whose company's own record has one."""
+
+
 class Outcome(_Part):
     """What has become of the lines that a consumer has taken over, since the dataset began."""
 
@@ -112,6 +127,7 @@ class Outcome(_Part):
     """Lines of each stream by outcome: ``accepted``, ``quarantined``, ``duplicate``."""
     rules: dict[str, int]
     """Rejected lines by the rule that rejected them."""
+    score: ScoreTold | None = None
 
 
 class Consumer(_Part):

@@ -1,14 +1,15 @@
 """Owns the metrics of the pipeline process. Record counts are those of the tables, so they go on after a restart."""
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from fleetgen.domain.records import Stream
+from fleetgen.domain.records import ISSUE_TYPES, Stream
 from fleetgen.telemetry.families import BuildInfo, Declared, KnownGauges, batch_exemplar
 
 STAGES = ("bronze_to_silver", "silver_to_gold", "end_to_end")
@@ -25,6 +26,15 @@ _RECORDS = Declared(
     "pipeline_records", "Lines of bronze that were judged, by what became of them.", ("table", "outcome")
 )
 _HELD = Declared("pipeline_held_up", "1 while a damaged batch holds up the stream.", ("stream",))
+_RECALL = Declared(
+    "pipeline_recall_ratio",
+    "Share of the records with an issue that the pipeline rejected, over its newest batches; NaN where there were none.",
+    ("issue_type",),
+)
+_PRECISION = Declared(
+    "pipeline_precision_ratio",
+    "Share of the rejected records that have an issue, over the newest batches; NaN where none was rejected.",
+)
 _ERRORS = "Errors that were logged: work that is tried again."
 
 
@@ -34,10 +44,10 @@ class PipelineMetrics:
     def __init__(self, mode: str) -> None:
         self.registry = CollectorRegistry()
         self._records = _Records()
-        self._held = KnownGauges((_HELD,))
+        self._gauges = KnownGauges((_HELD, _RECALL, _PRECISION))
         self._build = BuildInfo(mode)
         ProcessCollector(registry=self.registry)
-        for collector in (self._records, self._held, self._build):
+        for collector in (self._records, self._gauges, self._build):
             self.registry.register(collector)
         self._latency = _LATENCY.histogram(self.registry)
         self._errors = prometheus_client.Counter("fleetgen_errors_total", _ERRORS, ["phase"], registry=self.registry)
@@ -46,6 +56,7 @@ class PipelineMetrics:
         for stream in Stream:
             self.held_up(stream, False)
         self._errors.labels("batch")
+        self.scored({}, None)
 
     def took(self, batch_id: str, bronze_to_silver: float, silver_to_gold: float) -> None:
         """Count the seconds that a batch took."""
@@ -61,7 +72,13 @@ class PipelineMetrics:
 
     def held_up(self, stream: Stream, held: bool) -> None:
         """Export whether a damaged batch holds up a stream."""
-        self._held.set("pipeline_held_up", held, stream)
+        self._gauges.set("pipeline_held_up", held, stream)
+
+    def scored(self, recall: Mapping[str, float], precision: float | None) -> None:
+        """Export how well the newest batches were judged."""
+        for kind in ISSUE_TYPES:
+            self._gauges.set("pipeline_recall_ratio", recall.get(kind, math.nan), kind)
+        self._gauges.set("pipeline_precision_ratio", math.nan if precision is None else precision)
 
     def records(self, totals: dict[Stream, Counter[str]]) -> None:
         """Export the records in the tables, by stream and outcome."""

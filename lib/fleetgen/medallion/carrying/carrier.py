@@ -19,7 +19,7 @@ from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
-from fleetgen.storage.manifest import Latencies, Manifest, Outcome
+from fleetgen.storage.manifest import Latencies, Manifest, Outcome, ScoreTold
 from fleetgen.storage.pruning import pruned_before
 from fleetgen.telemetry.logs import Logger
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
@@ -54,6 +54,7 @@ class Carrier:
         self._counted = dict.fromkeys(Stream, -1)
         self._told_pruned: dict[Stream, int] = {}
         self._in_force: tuple[str, int] | None = None
+        self._score: ScoreTold | None = None
 
     def hold(self) -> None:
         """Become the one who makes these tables, and be waited for; raise HeldByAnother naming the process that does."""
@@ -91,6 +92,13 @@ class Carrier:
         if self._engine is not None:
             self._engine.close()
         self._engine = self._dataset_id = None
+
+    def tell_score(self, score: ScoreTold) -> None:
+        """Let others know how well the batches were judged; nothing is told of a dataset that was cleaned meanwhile."""
+        manifest = self._dataset.manifest()
+        if manifest.dataset_id == self._dataset_id:
+            self._score = score
+            self._acknowledge(manifest, {})
 
     def leave(self) -> None:
         """Let nobody wait for this pipeline while it is stopped."""
@@ -136,6 +144,7 @@ class Carrier:
         if self._engine is None or manifest.dataset_id != self._dataset_id:
             self.drop()
             self._held_by_nothing()
+            self._score = None
             self._engine = self._open_engine(manifest.dataset_id)
             self._dataset_id = manifest.dataset_id
             self._count_lines(self._engine)
@@ -190,7 +199,7 @@ class Carrier:
         published = {stream: min(number, manifest.head(stream).next_batch - 1) for stream, number in numbers.items()}
         now = self.clock.now()
         lines = {stream: dict(counts) for stream, counts in self._totals.outcomes.items()}
-        outcome = Outcome(lines=lines, rules=dict(self._totals.rules))
+        outcome = Outcome(lines=lines, rules=dict(self._totals.rules), score=self._score)
         lifecycle.acknowledge(
             self._dataset, OWN_PIPELINE, manifest.dataset_id, published, now, latencies, outcome, anew
         )

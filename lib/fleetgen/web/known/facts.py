@@ -114,6 +114,22 @@ class ConsumerFacts(Answer):
     acknowledged_at: Time | None
 
 
+class ScoreFacts(Answer):
+    """How well the set's own pipeline rejects what was injected, over its newest batches."""
+
+    batches: Count
+    recall: dict[str, float]
+    """Share of the records with an issue that were rejected, by issue type; types that did not occur are left out."""
+    overall_recall: float | None
+    """The same over all types; null where nothing was injected."""
+    precision: float | None
+    """Share of the rejected records that have an issue; null where none was rejected."""
+    misses: Count
+    false_alarms: Count
+    collateral: Count
+    """Rejected events without an issue whose company's own record has one."""
+
+
 class PipelineFacts(Answer):
     """How far bronze has been carried on."""
 
@@ -125,6 +141,7 @@ class PipelineFacts(Answer):
     """Lines that it has carried since the dataset began, by outcome: accepted, quarantined, duplicate."""
     rejected: dict[str, Count] | None
     """Those of them that it rejected, by rule."""
+    score: ScoreFacts | None
     consumers: list[ConsumerFacts]
 
 

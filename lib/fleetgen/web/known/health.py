@@ -9,7 +9,7 @@ from contextlib import suppress
 from fleetgen.config.model import OWN_PIPELINE
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Settings, Stream, iso
 from fleetgen.generation.withholding import behind, free_bytes
-from fleetgen.storage.manifest import Manifest, Reinitialisation, empty_manifest
+from fleetgen.storage.manifest import Manifest, Reinitialisation, ScoreTold, empty_manifest
 from fleetgen.storage.pruning import pruned_before
 from fleetgen.supervision.client import ProcessState
 from fleetgen.web.known import facts
@@ -136,6 +136,7 @@ def _pipeline(manifest: Manifest) -> facts.PipelineFacts:
         backlog=_backlog(manifest, OWN_PIPELINE) if own else None,
         lines=own.outcome.lines if own and own.outcome else None,
         rejected=own.outcome.rules if own and own.outcome else None,
+        score=_score(own.outcome.score if own and own.outcome else None),
         consumers=[
             facts.ConsumerFacts(
                 name=name,
@@ -146,6 +147,10 @@ def _pipeline(manifest: Manifest) -> facts.PipelineFacts:
             for name, consumer in sorted(manifest.consumers.items())
         ],
     )
+
+
+def _score(told: ScoreTold | None) -> facts.ScoreFacts | None:
+    return None if told is None else facts.ScoreFacts(**told.model_dump())
 
 
 def _backpressure(follower: Follower, manifest: Manifest) -> facts.BackpressureFacts:

@@ -20,7 +20,7 @@ class Quality(Panel, component="quality.js"):
 
     def show(self, view: View) -> None:
         """Bring it up to date."""
-        facts, found = view.health.quality, view.health.pipeline.rejected
+        facts, found, score = view.health.quality, view.health.pipeline.rejected, view.health.pipeline.score
         rates = {Stream.COMPANIES: facts.company_error_rate, Stream.EVENTS: facts.event_error_rate}
         issues = [
             {
@@ -28,6 +28,7 @@ class Quality(Panel, component="quality.js"):
                 "kind": kind,
                 "injected": facts.issue_counts.get(issue, 0),
                 "rejected": None if found is None else found.get(FOUND_BY[issue], 0),
+                "recall": None if score is None else score.recall.get(issue),
             }
             for issue, kind in zip(ISSUE_TYPES, _KINDS, strict=True)
         ]
@@ -35,6 +36,7 @@ class Quality(Panel, component="quality.js"):
             dirty=facts.enabled or any(facts.records_corrupted.values()),
             charts=view.once(f"quality {rates}", lambda: [_chart(s, view.past[s], rate) for s, rate in rates.items()]),
             issues=issues,
+            score=None if score is None else score.model_dump(exclude={"recall"}),
         )
 
 
