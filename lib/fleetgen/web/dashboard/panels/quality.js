@@ -29,8 +29,7 @@ export default {
           <p v-if="score" class="score">
             <b>score of the pipeline</b> <span class="label">over its newest {{ score.batches }} batches:</span>
             recall <value kind="percent" :value="score.overall_recall"></value>,
-            precision <value kind="percent" :value="score.precision"></value>
-            <span class="label">({{ score.misses }} missed, {{ score.false_alarms }} false alarms, {{ score.collateral }} collateral)</span>
+            precision <value kind="percent" :value="score.precision"></value> <span class="label">({{ score.misses }} missed, {{ score.false_alarms }} false alarms, {{ score.collateral }} collateral)</span>
           </p>
         </div>
       </div>
