@@ -25,12 +25,15 @@ class Choice:
     """Of a stream, the batches up to this number; without one, all that are published."""
 
     def entries(self, dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterable[BatchEntry]:
-        """Return the chosen batches of a stream, oldest first."""
-        found = self._in_time(dataset, manifest, stream)
+        """Return the chosen batches of a stream, oldest first; the newest of all cost no more than they are."""
+        last = self.last.get(stream, manifest.head(stream).next_batch - 1)
+        if self.newest is not None and self.start is None and self.until is None:
+            first = max(0, last + 1 - self.newest)
+            return dataset.ledgers[stream].batches_from(first, last + 1 - first)
+        found = self._in_time(dataset, last, stream)
         return found if self.newest is None else deque(found, self.newest)
 
-    def _in_time(self, dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterator[BatchEntry]:
-        last = self.last.get(stream, manifest.head(stream).next_batch - 1)
+    def _in_time(self, dataset: Dataset, last: int, stream: Stream) -> Iterator[BatchEntry]:
         for entry in dataset.ledgers[stream].batches():
             if entry.batch_number > last or (self.until is not None and entry.interval.end > self.until):
                 return
