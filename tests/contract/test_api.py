@@ -587,16 +587,6 @@ def test_there_is_a_greatest_number_of_consumers(paused: httpx.Client) -> None:
 # --- metrics and targets
 
 
-def test_promtool_finds_nothing_to_say_about_the_metrics_of_control(api: httpx.Client) -> None:
-    api.put("/api/consumers/lake", json=acknowledgement(api, 0))
-    exposition = wait_for(lambda: _naming(api.get("/metrics").text, "lake"), 2, "The consumer in the metrics")
-    api.delete("/api/consumers/lake")
-    checked = subprocess.run(
-        ["promtool", "check", "metrics"], input=exposition, capture_output=True, text=True, timeout=30
-    )
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
-
-
 def _naming(text: str, word: str) -> str:
     return text if word in text else ""
 

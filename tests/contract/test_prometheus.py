@@ -9,10 +9,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import yaml
 
+from fleetgen.config.loading import load
+from fleetgen.supervision.programs import programs
 from support.dashboards import queries
 from support.patience import wait_for
 from support.prometheus import FILES, Prometheus, prometheus_over, rules, selectors
@@ -160,6 +163,34 @@ def test_observing_a_set_that_is_down_says_how_to_start_it() -> None:
         refused = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=60)
         assert (refused.returncode, refused.stdout) == (69, "")
         assert "make run" in refused.stderr
+
+
+def test_the_static_list_has_every_process_where_the_shipped_configuration_has_it() -> None:
+    static = yaml.safe_load((FILES / "prometheus-static.yml").read_text())
+    (job,) = static["scrape_configs"]
+    listed = {each["labels"]["process"]: each["targets"] for each in job["static_configs"]}
+    shipped = programs(load(FILES.parent / "generator.toml"))
+    assert listed == {program.name: [program.reached_at("127.0.0.1")] for program in shipped}
+
+
+def test_the_two_configurations_differ_only_in_how_they_find_the_processes() -> None:
+    found, static = (
+        yaml.safe_load((FILES / f"{name}.yml").read_text()) for name in ("prometheus", "prometheus-static")
+    )
+    for each in (found, static):
+        (job,) = each["scrape_configs"]
+        job.pop("http_sd_configs", None)
+        job.pop("static_configs", None)
+    assert found == static
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_promtool_finds_nothing_to_say_about_the_metrics(running: RunningSet, process: str) -> None:
+    port = {**running.ports, "pipeline": running.pipeline_port, "control": running.control_port}[process]
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-static.yml"])
