@@ -222,7 +222,7 @@ def test_an_empty_file_lacks_all_that_is_required(text: str) -> None:
     assert all(f"{key} is missing" in message for key in ("fleet", "mode", "modes"))
 
 
-@pytest.mark.parametrize("table", ["backpressure", "retention", "Ünïcode"])
+@pytest.mark.parametrize("table", ["pressure", "alerts", "Ünïcode"])
 def test_an_unknown_table_is_named_with_its_line(table: str) -> None:
     # Given a valid file with a table more
     text = written().text
@@ -232,8 +232,8 @@ def test_an_unknown_table_is_named_with_its_line(table: str) -> None:
     message = message_about(f"{text}\n[{name}]\nenabled = true\n")
     assert f"line {len(text.splitlines()) + 2}: {table} is no known key" in message
     assert (
-        "known are control, fleet, metrics, mode, modes, paths, pipeline, quality, schedule, seed, supervisor"
-        in message
+        "known are backpressure, control, fleet, metrics, mode, modes, paths, pipeline, quality, retention, schedule, seed, "
+        "supervisor" in message
     )
 
 

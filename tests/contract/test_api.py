@@ -587,10 +587,6 @@ def test_there_is_a_greatest_number_of_consumers(paused: httpx.Client) -> None:
 # --- metrics and targets
 
 
-def _naming(text: str, word: str) -> str:
-    return text if word in text else ""
-
-
 def test_a_killed_driver_is_seen_as_a_restart_and_soon_up_again(api: httpx.Client, running: RunningSet) -> None:
     before = wait_for(lambda: seen(api, "process_up", process="driver"), 5, "The driver") and restarts(api)
     os.kill(running.pids()["driver"], signal.SIGKILL)
