@@ -222,7 +222,7 @@ def test_an_empty_file_lacks_all_that_is_required(text: str) -> None:
     assert all(f"{key} is missing" in message for key in ("fleet", "mode", "modes"))
 
 
-@pytest.mark.parametrize("table", ["pressure", "alerts", "Ünïcode"])
+@pytest.mark.parametrize("table", ["storage", "alerts", "Ünïcode"])
 def test_an_unknown_table_is_named_with_its_line(table: str) -> None:
     # Given a valid file with a table more
     text = written().text
