@@ -86,12 +86,15 @@ def register(dataset: Dataset, name: str) -> Manifest:
 
 
 def _known(manifest: Manifest, name: str) -> Consumer:
-    """Return a consumer as it is known; one that comes back has what it had, a new one is waited for from now on."""
+    """Return a consumer as it is known; one that comes back is waited for from where it was, a new one from now on.
+
+    What it has by now it has to say itself.
+    """
     if name in manifest.consumers:
         return manifest.consumers[name]
-    if name in manifest.departed:
-        return manifest.departed[name]
-    return Consumer(waited_from={stream: manifest.head(stream).next_batch for stream in Stream})
+    gone = manifest.departed.get(name)
+    heads = {stream: manifest.head(stream).next_batch for stream in Stream}
+    return Consumer(waited_from=heads if gone is None else {stream: gone.has(stream) + 1 for stream in Stream})
 
 
 def acknowledge(
