@@ -17,7 +17,7 @@ from support.disks import can_mount, fill, small_disk
 from support.event_stream import health, reasons
 from support.patience import wait_for
 from support.sets import RunningSet
-from support.tables import EVERY_SECOND, acknowledged, catch_up, dirty_set, pipeline_pid
+from support.tables import EVERY_SECOND, acknowledged, catch_up, dirty_set, hung_pipeline, pipeline_pid
 
 LIMIT = 4
 PROCESS = {Stream.COMPANIES: "company", Stream.EVENTS: "driver"}
@@ -49,18 +49,14 @@ def sample(running: RunningSet, process: str, name: str, **labels: str) -> float
 
 
 def test_a_pipeline_that_hangs_holds_publishing_up_at_the_limit_and_lets_it_go_on(running: RunningSet) -> None:
-    pid = wait_for(lambda: pipeline_pid(running), 5, "The pipeline")
     before = {stream: len(gaps(running, stream)) for stream in Stream}
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with hung_pipeline(running):
         wait_for(lambda: "backpressure" in reasons(running), 20, "The reason")
         wait_for(lambda: min(len(gaps(running, each)) - before[each] for each in Stream) >= 2, 20, "Gaps")
         told = health(running)
         detail = reasons(running)["backpressure"]
         metric = {each: sample(running, PROCESS[each], "backpressure_active") for each in Stream}
         has = acknowledged(running) or {}
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
     # it was named, everywhere
     assert told["status"] == "degraded"

@@ -18,6 +18,7 @@ from support.tables import (
     acknowledged,
     catch_up,
     dirty_set,
+    hung_pipeline,
     is_caught_up,
     layout_of,
     pipeline_log,
@@ -143,14 +144,10 @@ def _agreed(running: RunningSet) -> Any:
 
 
 def test_a_pipeline_that_hangs_stays_registered_and_its_backlog_grows_until_it_goes_on(running: RunningSet) -> None:
-    pid = wait_for(lambda: pipeline_pid(running), 5, "The pipeline")
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with hung_pipeline(running) as pid:
         before = acknowledged(running)
         wait_for(lambda: min((backlog(running) or {"": 0}).values()) >= 3, 10, "A backlog")
         assert acknowledged(running) == before
-    finally:
-        os.kill(pid, signal.SIGCONT)
     wait_for(lambda: backlog(running) == dict.fromkeys(Stream, 0), 10, "The end of the backlog")
     assert pipeline_pid(running) == pid
 

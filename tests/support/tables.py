@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,8 +15,10 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleetgen.domain.records import Stream
+from fleetgen.errors import HeldByAnother
 from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.tables import load
+from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from support.delta_tables import batches, contents, engine, follow
 from support.patience import wait_for
@@ -73,6 +76,24 @@ def is_caught_up(running: RunningSet) -> bool:
 def catch_up(running: RunningSet, seconds: float = 20) -> None:
     """Wait until the pipeline has carried everything; fail if it does not in time."""
     wait_for(lambda: is_caught_up(running), seconds, "The end of the backlog")
+
+
+@contextmanager
+def hung_pipeline(running: RunningSet) -> Iterator[int]:
+    """Let the pipeline process stand still for a block, from a moment on in which it does not hold the manifest's lock."""
+    lock = FileLock(layout_of(running).manifest_lock)
+    while True:
+        pid = wait_for(lambda: pipeline_pid(running), 10, "The pipeline")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with lock.held(timeout_seconds=1):
+                break
+        except HeldByAnother:
+            os.kill(pid, signal.SIGCONT)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def pipeline_pid(running: RunningSet) -> int | None:
