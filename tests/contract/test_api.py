@@ -331,9 +331,9 @@ def test_a_clean_leaves_the_logs_unless_they_are_asked_for(paused: httpx.Client,
     assert len(running.log("driver")) > 0
     asked_at = iso(system_now())
     assert "manifests/logs/driver.jsonl" in paused.post("/api/clean", params={"logs": "true"}).json()["deleted_items"]
+    wait_for(lambda: "cleaned" in [line["kind"] for line in running.log("control")], 5, "The line about it")
     left = [*running.log("driver"), *running.log("control")]
     assert all(line["timestamp"] > asked_at for line in left), "a process may have said something since"
-    assert "cleaned" in [line["kind"] for line in running.log("control")]
 
 
 def test_a_resume_of_an_empty_set_makes_the_baseline_at_once_and_is_remembered(
