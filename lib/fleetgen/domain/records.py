@@ -12,8 +12,8 @@ from typing import Literal, get_args
 ALGORITHM = 1
 """Version of the way from a segment to bytes; it changes together with the committed fingerprints."""
 
-SCHEMA_VERSION = 1
-"""Version of the files' layout."""
+SCHEMA_VERSION = 2
+"""Version of the files' layout. In version 1 `sha256` of a batch of several parts was that of all its bytes."""
 
 SECOND = 1_000_000
 """Microseconds in a second: instants are whole microseconds since 1970-01-01T00:00:00Z."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetgen.domain.batches import Batch, BatchInputs, make_batch
-from fleetgen.domain.records import ALGORITHM, Interval, Stream, segment_of
+from fleetgen.domain.records import ALGORITHM, SCHEMA_VERSION, Interval, Stream, segment_of
 from fleetgen.errors import DifferenceFound, FleetgenError, ManifestError, UsageError
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.bronze import TRUTH_FILE, Part, part_name, read_meta
+from fleetgen.storage.hashing import BatchHash
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Manifest
@@ -130,7 +131,7 @@ def _check_batch(dataset: Dataset, manifest: Manifest, stream: Stream, entry: Ba
     found = list(_differences(dataset, manifest, stream, entry))
     if found and entry.batch_number < pruned_before(dataset.layout, stream):
         _, batch = remake(dataset, manifest, stream, entry)
-        found = list(_check_hash(stream, entry, expected_content(stream, batch)))
+        found = list(_check_hash(stream, entry, expected_content(stream, batch, entry.schema_version)))
     yield from found
 
 
@@ -144,9 +145,9 @@ def _differences(dataset: Dataset, manifest: Manifest, stream: Stream, entry: Ba
         yield Difference(stream, entry.batch_id, "is missing: its folder or its meta was deleted")
         return
     inputs, batch = remake(dataset, manifest, stream, entry)
-    content = expected_content(stream, batch)
+    content = expected_content(stream, batch, entry.schema_version)
     yield from _check_hash(stream, entry, content)
-    expected = recording.batch_meta(inputs, content.parts, content.sha256, content.issues)
+    expected = recording.batch_meta(inputs, content.parts, content.sha256, content.issues, entry.schema_version)
     wrong = [key for key, value in expected.items() if meta.get(key) != value and key != "generator_version"]
     if wrong:
         yield Difference(stream, entry.batch_id, f"has a changed batch_meta.json: {', '.join(wrong)}")
@@ -189,24 +190,23 @@ def _check_companies_file(dataset: Dataset) -> Iterator[Difference]:
         yield Difference(Stream.COMPANIES, path.name, f"has {size} bytes, but all batches have {total}")
 
 
-def expected_content(stream: Stream, batch: Batch) -> ExpectedContent:
-    """Return what a batch's files must hold, without writing anything."""
-    whole, truth = hashlib.sha256(), hashlib.sha256()
+def expected_content(stream: Stream, batch: Batch, schema_version: int = SCHEMA_VERSION) -> ExpectedContent:
+    """Return what a batch's files must hold, and its hash in this version of their layout, without writing anything."""
+    hashed, truth = BatchHash(schema_version), hashlib.sha256()
     issues: Counter[str] = Counter()
     blocks = batch.parts()
     parts: list[Part] = []
     for number, part_blocks in enumerate(blocks):
-        hashed, size = hashlib.sha256(), 0
+        size = 0
         for piece in batch.pieces(part_blocks):
             hashed.update(piece.lines)
-            whole.update(piece.lines)
             truth.update(piece.truth)
             issues += piece.issues
             size += len(piece.lines)
         rows = sum(batch.block_rows[block] for block in part_blocks)
-        parts.append(Part(part_name(stream, number, len(blocks)), rows, size, hashed.hexdigest()))
+        parts.append(Part(part_name(stream, number, len(blocks)), rows, size, hashed.end_part()))
     truth_sha256 = truth.hexdigest() if batch.corrupt_block is not None else None
-    return ExpectedContent(parts, whole.hexdigest(), truth_sha256, issues)
+    return ExpectedContent(parts, hashed.hexdigest(), truth_sha256, issues)
 
 
 def file_hash(path: Path) -> str:

@@ -22,11 +22,17 @@ CLOCK_KEYS = ("scheduled_at", "started_at", "generation_time", "duration_seconds
 """The keys of a meta that tell when and how fast it was made; all others follow from the manifest."""
 
 
-def batch_meta(inputs: BatchInputs, parts: list[Part], sha256: str, issues: Mapping[str, int]) -> dict[str, Any]:
+def batch_meta(
+    inputs: BatchInputs,
+    parts: list[Part],
+    sha256: str,
+    issues: Mapping[str, int],
+    schema_version: int = SCHEMA_VERSION,
+) -> dict[str, Any]:
     """Return what a batch's meta says apart from the clock."""
     count, corrupted = sum(part.record_count for part in parts), sum(issues.values())
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": schema_version,
         "generator_version": __version__,
         "stream": inputs.stream.value,
         "batch_id": inputs.interval.batch_id,
@@ -75,6 +81,7 @@ def ledger_entry(meta: dict[str, Any]) -> BatchEntry:
         bytes=meta["bytes"],
         parts=len(meta["parts"]),
         sha256=meta["sha256"],
+        schema_version=meta["schema_version"],
     )
 
 

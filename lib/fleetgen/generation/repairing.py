@@ -24,7 +24,7 @@ def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool
     layout = dataset.layout
     inputs, _ = remake(dataset, manifest, stream, entry)
     with FileLock(layout.writer_lock(stream)).held():
-        staged = stage(layout.staging / f"{stream}-repair", inputs)
+        staged = stage(layout.staging / f"{stream}-repair", inputs, schema_version=entry.schema_version)
         if staged.meta["sha256"] != entry.sha256:
             shutil.rmtree(staged.folder)
             return False

@@ -8,8 +8,13 @@ from typing import Any
 from fleetgen.cadence.clock import StopWatch
 from fleetgen.domain.batches import Batch, BatchInputs, Piece, make_batch
 from fleetgen.domain.encoding import CHUNK_ROWS
+from fleetgen.domain.records import SCHEMA_VERSION
 from fleetgen.generation import recording
+from fleetgen.machine import processors
 from fleetgen.storage import bronze
+
+_LARGE_ROWS = 4 * CHUNK_ROWS
+"""Lines from which on a batch is worth a thread that hashes what is written."""
 
 Progress = Callable[[], None]
 """Called with every chunk; may raise to give the batch up."""
@@ -27,7 +32,9 @@ class Staged:
     """Seconds spent in each phase so far."""
 
 
-def stage(folder: Path, inputs: BatchInputs, progress: Progress = lambda: None) -> Staged:
+def stage(
+    folder: Path, inputs: BatchInputs, progress: Progress = lambda: None, schema_version: int = SCHEMA_VERSION
+) -> Staged:
     """Make a batch's data files, durably, in a folder that is emptied before."""
     watch = StopWatch()
     batch = make_batch(inputs)
@@ -36,11 +43,12 @@ def stage(folder: Path, inputs: BatchInputs, progress: Progress = lambda: None) 
     bronze.start_batch(folder, with_truth)
     parts = batch.parts()
     rows = tuple(sum(batch.block_rows[block] for block in blocks) for blocks in parts)
-    content = bronze.BatchContent(folder, inputs.stream, rows, with_truth)
+    two_cores = batch.rows >= _LARGE_ROWS and processors() > 1
+    content = bronze.BatchContent(folder, inputs.stream, rows, with_truth, schema_version, two_cores)
     for blocks in parts:
         content.write_part(_pieces(batch, blocks, progress))
     watch.lap("encode")
-    meta = recording.batch_meta(inputs, content.parts, content.sha256, content.issues)
+    meta = recording.batch_meta(inputs, content.parts, content.sha256, content.issues, schema_version)
     return Staged(folder, inputs, meta, watch.phases)
 
 

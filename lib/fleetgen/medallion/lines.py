@@ -3,7 +3,6 @@
 A line ends at a newline byte and nowhere else; the last one may lack it. Judging the lines is left to `rules`.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
 from fleetgen.storage.bronze import part_name
+from fleetgen.storage.hashing import BatchHash
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 
@@ -45,7 +45,7 @@ def _read_batch(
     layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], None]
 ) -> Iterator[pa.RecordBatch]:
     folder = layout.batch(stream, entry.batch_id)
-    hashed = hashlib.sha256()
+    hashed = BatchHash(entry.schema_version)
     count = 0
     for number in range(max(1, entry.parts)):
         path = folder / part_name(stream, number, entry.parts)
@@ -54,6 +54,7 @@ def _read_batch(
         except FileNotFoundError as fault:
             raise _damaged(stream, entry, f"{path} is missing") from fault
         hashed.update(content)
+        hashed.end_part()
         lines = split_lines(content, count + 1, entry.batch_number, entry.interval.start, entry.interval.end)
         count += len(lines)
         beat()

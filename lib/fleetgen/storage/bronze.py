@@ -3,20 +3,22 @@
 The bytes come from `generation`, which also records the batch after the rename.
 """
 
-import hashlib
 import io
 import json
 import os
 import shutil
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from fleetgen.domain.batches import Piece
-from fleetgen.domain.records import Stream
+from fleetgen.domain.records import SCHEMA_VERSION, Stream
 from fleetgen.storage.files import make_folder, sync_folder, write_file
+from fleetgen.storage.hashing import BatchHash, beside
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.reading import read_json
 
@@ -38,7 +40,15 @@ class Part:
 class BatchContent:
     """Writes the data files of one batch, and its truth, into a staging folder, counting and hashing what it writes."""
 
-    def __init__(self, folder: Path, stream: Stream, part_rows: tuple[int, ...], with_truth: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stream: Stream,
+        part_rows: tuple[int, ...],
+        with_truth: bool,
+        schema_version: int = SCHEMA_VERSION,
+        two_cores: bool = False,
+    ) -> None:
         self.stream = stream
         self.part_rows = part_rows
         """Lines of each part, in order."""
@@ -47,33 +57,29 @@ class BatchContent:
         """How many records got each type of issue."""
         self._folder = staged_batch(folder)
         self._truth = staged_truth(folder) / TRUTH_FILE if with_truth else None
-        self._whole = hashlib.sha256()
+        self._hash = BatchHash(schema_version)
+        self._two_cores = two_cores
+        self._hashed_bytes = sys.maxsize if two_cores else _SLICE_BYTES
 
     def write_part(self, pieces: Iterable[Piece]) -> None:
         """Write the next part and make it durable."""
         number = len(self.parts)
         name = part_name(self.stream, number, len(self.part_rows))
-        hashed, size = self._write(self._folder / name, pieces)
-        self.parts.append(Part(name, self.part_rows[number], size, hashed))
+        size = self._write(self._folder / name, pieces)
+        self.parts.append(Part(name, self.part_rows[number], size, self._hash.end_part()))
 
     @property
     def sha256(self) -> str:
-        """Hash of the parts in order."""
-        return self._whole.hexdigest()
+        """Hash of the batch, once all parts are written."""
+        return self._hash.hexdigest()
 
-    def _write(self, path: Path, pieces: Iterable[Piece]) -> tuple[str, int]:
-        """Write in slices that stay in the processor's cache between hashing and writing.
-
-        The first part is hashed once: up to its end it is the whole.
-        """
-        hashes = [self._whole, hashlib.sha256()] if self.parts else [self._whole]
+    def _write(self, path: Path, pieces: Iterable[Piece]) -> int:
+        """Write in slices that stay in the processor's cache between hashing and writing, or hash on another core."""
         size = 0
-        with path.open("wb", buffering=0) as file, self._opened_truth() as truth:
+        with path.open("wb", buffering=0) as file, self._opened_truth() as truth, self._hashing() as update:
             for piece in pieces:
-                for start in range(0, len(piece.lines), _SLICE_BYTES):
-                    part = piece.lines[start : start + _SLICE_BYTES]
-                    for hashed in hashes:
-                        hashed.update(part)
+                for part in _slices(piece.lines, self._hashed_bytes):
+                    update(part)
                     _write_all(file.fileno(), part)
                 size += len(piece.lines)
                 truth.write(piece.truth)
@@ -82,15 +88,22 @@ class BatchContent:
             truth.flush()
             if self._truth is not None:
                 os.fsync(truth.fileno())
-        return hashes[-1].hexdigest(), size
+        return size
+
+    def _hashing(self) -> AbstractContextManager[Callable[[memoryview], None]]:
+        return beside(self._hash) if self._two_cores else nullcontext(self._hash.update)
 
     def _opened_truth(self) -> BinaryIO:
         return io.BytesIO() if self._truth is None else self._truth.open("ab")
 
 
+def _slices(lines: memoryview, size: int) -> Iterator[memoryview]:
+    return (lines[start : start + size] for start in range(0, len(lines), size))
+
+
 def _write_all(descriptor: int, piece: memoryview) -> None:
     while piece:
-        piece = piece[os.write(descriptor, piece) :]
+        piece = piece[os.write(descriptor, piece[:_SLICE_BYTES]) :]
 
 
 def part_name(stream: Stream, number: int, parts: int) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from fleetgen.domain.records import Interval, instant
+from fleetgen.domain.records import SCHEMA_VERSION, Interval, instant
 from fleetgen.errors import ManifestError
 from fleetgen.storage.files import make_folder, sync_folder
 
@@ -49,6 +49,8 @@ class BatchEntry(_Entry):
     bytes: int
     parts: int
     sha256: str
+    schema_version: int = Field(default=1, ge=1, le=SCHEMA_VERSION)
+    """Version of the files' layout, which tells what `sha256` is of; the first did not say so."""
 
 
 class GapEntry(_Entry):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleetgen.domain.batches import BatchInputs
-from fleetgen.domain.records import SECOND, Interval, Stream, iso
+from fleetgen.domain.records import SCHEMA_VERSION, SECOND, Interval, Stream, iso
 from fleetgen.generation import recording
 from fleetgen.storage.bronze import Part
 from fleetgen.storage.layout import Layout
@@ -55,6 +55,11 @@ def test_a_ledger_line_is_read_from_the_meta_alone() -> None:
     entry = recording.ledger_entry(json.loads(json.dumps(meta(issues={"duplicate": 2}))))
     assert (entry.interval, entry.parts, entry.record_count, entry.valid_count) == (INTERVAL, 2, 8, 6)
     assert entry.issue_counts == {"duplicate": 2}
+    assert entry.schema_version == SCHEMA_VERSION
+
+
+def test_a_ledger_line_from_an_earlier_meta_keeps_its_version() -> None:
+    assert recording.ledger_entry(meta() | {"schema_version": 1}).schema_version == 1
 
 
 def test_a_stream_stands_at_the_end_of_what_was_recorded_last() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -32,10 +33,12 @@ def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path / "data")
 
 
-def staged(layout: Layout, rows: tuple[int, ...] = (3,), with_truth: bool = False) -> BatchContent:
+def staged(
+    layout: Layout, rows: tuple[int, ...] = (3,), with_truth: bool = False, two_cores: bool = False
+) -> BatchContent:
     folder = layout.staged(Stream.EVENTS)
     start_batch(folder, with_truth)
-    return BatchContent(folder, Stream.EVENTS, rows, with_truth)
+    return BatchContent(folder, Stream.EVENTS, rows, with_truth, two_cores=two_cores)
 
 
 def test_a_batch_is_seen_whole_or_not_at_all(layout: Layout) -> None:
@@ -62,8 +65,32 @@ def test_what_is_written_is_counted_and_hashed_over_its_parts(layout: Layout) ->
     assert (second.file, second.record_count, second.bytes) == ("events-00001.jsonl", 1, 2)
     assert first.sha256 == hashlib.sha256(b"a\nb\n").hexdigest()
     assert second.sha256 == hashlib.sha256(b"c\n").hexdigest()
-    assert content.sha256 == hashlib.sha256(b"a\nb\nc\n").hexdigest()
+    hashes = f"{first.sha256}\n{second.sha256}\n"
+    assert content.sha256 == hashlib.sha256(hashes.encode()).hexdigest()
     assert content.issues == {"null_value": 1, "duplicate": 2}
+
+
+def test_two_cores_write_and_hash_what_one_does(layout: Layout) -> None:
+    pieces = [piece(f"{number}\n" * 100_000) for number in range(10)] + [piece("")]
+    made = []
+    for two_cores in (False, True):
+        content = staged(layout, rows=(500_000, 500_000), two_cores=two_cores)
+        content.write_part(pieces[:5])
+        content.write_part(pieces[5:])
+        written = [path.read_bytes() for path in sorted(layout.staged(Stream.EVENTS).rglob("*.jsonl"))]
+        made.append((content.parts, content.sha256, written))
+    assert made[0] == made[1]
+    assert b"".join(made[0][2]) == b"".join(each.lines for each in pieces)
+
+
+@pytest.mark.parametrize("two_cores", [False, True])
+def test_a_disk_that_refuses_is_told_and_leaves_no_thread(layout: Layout, two_cores: bool) -> None:
+    threads = threading.active_count()
+    content = staged(layout, two_cores=two_cores)
+    (layout.staged(Stream.EVENTS) / "batch" / "events.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        content.write_part([piece("a\n")] * 10)
+    assert threading.active_count() == threads
 
 
 def test_an_attempt_begins_without_what_an_earlier_one_left(layout: Layout) -> None:
