@@ -64,7 +64,7 @@ def link_or_copy(source: str, target: str) -> str:
 
 def moment_after(folder: Path) -> int:
     state = json.loads((folder / "data" / "manifests" / "generator_state.json").read_text())
-    return max(head["stands_at"] for head in state["heads"].values()) + 1_000_000
+    return max(int(head["stands_at"]) for head in state["heads"].values()) + 1_000_000
 
 
 def make_earlier(layout: Layout, stream: Stream) -> None:
