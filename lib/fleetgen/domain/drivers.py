@@ -100,7 +100,7 @@ class EventPlan:
 
 def _take_bits(key: Words, bits: int) -> NDArray[np.int64]:
     """Return the lowest bits of each key and shift them out of it."""
-    values = (key & np.uint64((1 << bits) - 1)).astype(np.int64)
+    values = (key & np.uint64((1 << bits) - 1)).view(np.int64)
     key >>= np.uint64(bits)
     return values
 

@@ -49,21 +49,22 @@ class Origin(IntEnum):
 def philox4x32(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:
     """Return the four 32-bit output words of each counter, as uint64 arrays of the counters' shape.
 
-    ``counter`` holds four uint64 arrays of equal shape with values below 2**32, ``key`` two integers below 2**32.
+    ``counter`` holds four uint64 arrays with values below 2**32, ``key`` two integers below 2**32. An array may have one
+    element for all counters: the first rounds then have less to do.
     """
-    c0, c1, c2, c3 = counter[0], counter[1].copy(), counter[2], counter[3].copy()
+    c0, c1, c2, c3 = counter
     k0, k1 = key
     m0, m1 = (np.uint64(multiplier) for multiplier in _MULTIPLIERS)
     for _ in range(_ROUNDS):
         p0 = c0 * m0
         p1 = c2 * m1
-        c1 ^= p1 >> _SHIFT
-        c1 ^= np.uint64(k0)
-        c3 ^= p0 >> _SHIFT
-        c3 ^= np.uint64(k1)
+        c0 = c1 ^ (p1 >> _SHIFT)
+        c0 ^= np.uint64(k0)
+        c2 = c3 ^ (p0 >> _SHIFT)
+        c2 ^= np.uint64(k1)
         p0 &= _MASK
         p1 &= _MASK
-        c0, c1, c2, c3 = c1, p1, c3, p0
+        c1, c3 = p1, p0
         k0 = (k0 + _KEY_STEPS[0]) & _WORD
         k1 = (k1 + _KEY_STEPS[1]) & _WORD
     return c0, c1, c2, c3
@@ -86,7 +87,7 @@ class Address:
     def draws(self, count: int, first: int = 0) -> tuple[Words, Words, Words, Words]:
         """Return ``count`` draws of four 32-bit words each, beginning with draw number ``first``."""
         draw = np.arange(first, first + count, dtype=np.uint64)
-        return self._compute(draw, np.full(count, self.block, np.uint64), np.full(count, self.batch, np.uint64))
+        return self._compute(draw, np.array([self.block], np.uint64), np.array([self.batch], np.uint64))
 
     def draws_at(self, draws: Words, blocks: Words, batches: Words) -> tuple[Words, Words, Words, Words]:
         """Return the four words of each (draw, block, batch): addresses of several batches in one go.
