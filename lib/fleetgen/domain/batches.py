@@ -91,7 +91,7 @@ class Batch:
         for block in range(len(self.block_rows)) if blocks is None else blocks:
             clean = b"".join(chunk.data for chunk in self.encode_block(block, chunk_rows))
             corrupted = self.corrupt_block(block, 1 + sum(self.block_rows[:block]), clean)
-            yield Piece(memoryview(corrupted.lines), corrupted.truth, corrupted.issues)
+            yield Piece(corrupted.lines, corrupted.truth, corrupted.issues)
 
 
 def make_batch(inputs: BatchInputs) -> Batch:

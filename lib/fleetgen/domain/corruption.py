@@ -1,22 +1,21 @@
-"""Owns the injection of quality issues: which records get one, which it is, what it does to the line, and its truth.
+"""Owns the injection of quality issues into the finished lines of a block, line for line, and the truth about it.
 
-It works on the finished lines of a block, line for line: it adds and removes none, and leaves the others as they are.
-All draws have addresses of their own, so the clean records beneath do not change. Decisions are made for all records at
-once; only the lines that get an issue are touched one by one.
+It adds no line and removes none, and leaves those without an issue as they are. An issue cuts a span out of its line and
+puts a text in its place; which span and which text are worked out for all issues at once, as columns. Which records get
+an issue is decided in `issues`.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetgen.domain.distributions import choice_thresholds, choose
-from fleetgen.domain.randomness import Address, Purpose, Words
-from fleetgen.domain.records import COMPANY_FIELDS, EVENT_FIELDS, ISSUE_TYPES, SECOND, Interval, Quality, Stream, iso
+from fleetgen.domain.issues import BOUNDARY, DUPLICATE, ENUM, MALFORMED, MISSING, NULL, Issues, decide, origins
+from fleetgen.domain.randomness import Address, Words, below
+from fleetgen.domain.records import COMPANY_FIELDS, EVENT_FIELDS, ISSUE_TYPES, SECOND, Interval, Quality, Stream
+from fleetgen.domain.text import Bytes, Offsets, Phrases, Spans, copy, copy_joined, equal, joined, numbers, total_widths
 
 REASON_CODES = {
     "missing_field": "FIELD_OMITTED",
@@ -31,93 +30,108 @@ WRONG_GEOGRAPHIES = (b'"XX"', b'"us"', b'"Europe"', b'"USA"', b'""')
 WRONG_EVENT_TYPES = (b'"teleported"', b'"START DRIVING"', b'"stop driving"', b'"unknown"', b'""')
 WRONG_WORDS = (b'"yesterday"', b'"not a timestamp"', b'"now"')
 
-_IMPOSSIBLE = ((6, b"13"), (9, b"32"), (12, b"25"))
-"""Where a quoted timestamp has its month, its day and its hour, and what none of them can be."""
-MALFORMED_VARIANTS = len(_IMPOSSIBLE) + len(WRONG_WORDS) + 2
-
+_TIME_WIDTH = len('"0000-00-00T00:00:00.000000Z"')
 _DAY = 86_400 * SECOND
 _FARTHEST_YEARS = 50
 _UUID_WIDTH = 36
-_TRUTH = {
-    kind: b'{"line":%%d,"record_id":"%%b","issue_type":"%b","field":%%b,"original":%%b,"injected":%%b,"reason_code":"%b"}\n'
-    % (kind.encode(), code.encode())
-    for kind, code in REASON_CODES.items()
-}
-"""The line of truth for each type, with holes for what differs from issue to issue."""
+
+
+class _Way(NamedTuple):
+    """A way to change a value: the span cut out of it, in bytes from its first on, and the text in its place."""
+
+    text: bytes
+    first: int = 0
+    last: int = -1
+    """-1: to the value's end."""
+
+
+_MALFORMED = (
+    _Way(b"13", 6, 8),  # the month
+    _Way(b"32", 9, 11),  # the day
+    _Way(b"25", 12, 14),  # the hour
+    *map(_Way, WRONG_WORDS),
+    _Way(b"", _TIME_WIDTH - 2, _TIME_WIDTH - 1),  # the zone
+    _Way(b"", 0, 0),  # slashes, written over the dashes
+)
+_DASHES = (5, 8)
+_SLASHES = 2 + len(_MALFORMED) - 1
+"""Index of the last of them among a form's ways."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corrupted:
     """A block after injection."""
 
-    lines: bytes
+    lines: memoryview
     truth: bytes
     """A line of JSON for each issue, in order."""
     issues: Counter[str]
     """How many records got each type of issue."""
 
 
-class _Field(NamedTuple):
-    """One field of a stream's lines: its key, what ends its value, and its name as JSON."""
-
-    key: bytes
-    end: bytes
-    name: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class _Form:
-    """How the lines of a stream are laid out."""
+    """How the lines of a stream are laid out, and what can be done to them, as tables by type, field and way."""
 
-    fields: tuple[_Field, ...]
-    choice_field: _Field
-    wrong_choices: tuple[bytes, ...]
-    time_field: _Field
-    record_id: slice
-    """Where the record's id stands in its line."""
+    def __init__(self, names: tuple[str, ...], quoted: tuple[bool, ...], choice: str, wrong: tuple[bytes, ...]) -> None:
+        quotes = [4 if each else 2 for each in quoted]
+        self.quotes = sum(quotes)
+        """Quotes in a line."""
+        self.key_quotes = np.cumsum(quotes) - quotes
+        """Which of them begin the fields' keys."""
+        self.id_place = len(b'{"%b":"' % names[0].encode())
+        fields, chosen, time = len(names), names.index(choice), len(names) - 1
+        self.fields = fields
+        # By type, in the order of ISSUE_TYPES: the first field and way that it may concern, and how many there are.
+        self.first_field = np.array([0, 0, time, chosen, 0, time])
+        self.field_counts = np.array([fields, fields, 1, 1, 1, 1], np.uint64)
+        self.first_way = np.array([0, 1, 2, 2 + len(_MALFORMED), 0, 0])
+        self.way_counts = np.array([1, 1, len(_MALFORMED), len(wrong), 1, 1], np.uint64)
+        ways = [_Way(b""), _Way(b"null"), *_MALFORMED, *map(_Way, wrong)]
+        self.cuts = np.array([(way.first, way.last) for way in ways])
+        self.texts = Phrases([way.text for way in ways])
+        self.headings = Phrases(
+            [
+                b'","issue_type":"%b","field":%b,"original":' % (kind.encode(), _json_name(kind, name))
+                for kind in ISSUE_TYPES
+                for name in names
+            ]
+        )
 
 
-def _form(names: tuple[str, ...], choice: str, wrong_choices: tuple[bytes, ...], time: str) -> _Form:
-    keys = [b'"%b":' % name.encode() for name in names]
-    ends = [*(b"," + key for key in keys[1:]), b"}\n"]
-    fields = {name: _Field(key, end, key[:-1]) for name, key, end in zip(names, keys, ends, strict=True)}
-    first = len(keys[0]) + len('{"')
-    record_id = slice(first, first + _UUID_WIDTH)
-    return _Form(tuple(fields.values()), fields[choice], wrong_choices, fields[time], record_id)
+def _json_name(kind: str, field: str) -> bytes:
+    return b"null" if kind == "duplicate" else b'"%b"' % field.encode()
 
 
 _FORMS = {
-    Stream.COMPANIES: _form(COMPANY_FIELDS, "geography", WRONG_GEOGRAPHIES, "created_at"),
-    Stream.EVENTS: _form(EVENT_FIELDS, "event_type", WRONG_EVENT_TYPES, "timestamp"),
+    Stream.COMPANIES: _Form(COMPANY_FIELDS, (True, True, False, True), "geography", WRONG_GEOGRAPHIES),
+    Stream.EVENTS: _Form(EVENT_FIELDS, (True,) * 6, "event_type", WRONG_EVENT_TYPES),
 }
 
-
-class _Issue(NamedTuple):
-    """One decided issue: the record's row in its block, the type, and words to draw its details from."""
-
-    row: int
-    kind: str
-    field: int
-    value: int
-    copied_row: int
-    distance: int
+_REASONS = [b',"reason_code":"%b"}\n' % code.encode() for code in REASON_CODES.values()]
+_INJECTS_NULL = [kind in (MISSING, NULL) for kind in range(len(ISSUE_TYPES))]
+_LINE = Phrases([b'{"line":'])
+_RECORD = Phrases([b',"record_id":"'])
+_INJECTED = Phrases(
+    [b',"injected":' + (b"null" + end if null else b"") for null, end in zip(_INJECTS_NULL, _REASONS, strict=True)]
+)
+_ENDS = Phrases([b"" if null else end for null, end in zip(_INJECTS_NULL, _REASONS, strict=True)])
+"""What a truth says apart from the issue's details, the last two by type."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Issues:
-    """The decided issues of a block as columns."""
+class _Cuts:
+    """What is cut out of which lines, as columns of places in ``originals``, the text of the lines with an issue."""
 
-    rows: NDArray[np.int64]
-    kinds: list[str]
-    fields: Words
-    values: Words
-    copied_rows: NDArray[np.int64]
-    distances: Words
-
-    def each(self) -> Iterator[_Issue]:
-        """Yield them one by one, by row."""
-        columns = (self.fields, self.values, self.copied_rows, self.distances)
-        return map(_Issue, self.rows.tolist(), self.kinds, *(column.tolist() for column in columns))
+    originals: Bytes
+    line_starts: Offsets
+    line_ends: Offsets
+    value_starts: Offsets
+    """Where the value of the field concerned starts."""
+    value_ends: Offsets
+    firsts: Offsets
+    lasts: Offsets
+    fields: NDArray[np.int64]
+    ways: NDArray[np.int64]
 
 
 def corrupt_block(
@@ -131,150 +145,131 @@ def corrupt_block(
     block: int,
 ) -> Corrupted:
     """Inject issues into the ``rows`` clean lines of a block; ``first_line`` counts from 1 over the batch's parts."""
-    form, starts = _FORMS[stream], _line_starts(lines)
-    issues = _decide(rows, quality, quality.error_rate(stream), address, block)
-    spans = zip(starts[issues.rows].tolist(), starts[issues.rows + 1].tolist(), strict=True)
-    changed: dict[int, bytes] = {}
-    truth: list[bytes] = []
-    for issue, (start, end) in zip(issues.each(), spans, strict=True):
-        line = lines[start:end]
-        if issue.kind == "duplicate":
-            source = issue.copied_row
-            changed[issue.row] = changed.get(source) or lines[starts[source] : starts[source + 1]]
-            described = (b"null", line[:-1], b"%d" % (first_line + source))
-        else:
-            changed[issue.row], described = _changed(line, issue, form, interval)
-        truth.append(_TRUTH[issue.kind] % (first_line + issue.row, line[form.record_id], *described))
-    return Corrupted(_spliced(lines, starts, changed), b"".join(truth), Counter(issues.kinds))
+    form = _FORMS[stream]
+    issues = decide(rows, quality, quality.error_rate(stream), address, block)
+    if not len(issues):
+        return Corrupted(memoryview(lines), b"", Counter())
+    text = np.frombuffer(lines, np.uint8)
+    starts = _line_starts(text)
+    cuts = _cuts(text, starts, issues, form)
+    is_outside = issues.kinds == BOUNDARY
+    inserted = [form.texts.spans(cuts.ways), equal(_outside(issues.only(is_outside), interval), is_outside)]
+    published, at = _published(text, starts, issues, cuts, inserted)
+    values = _injected(published, at, issues, cuts, inserted)
+    truth = _truth(issues, cuts, values, first_line, form)
+    counts = zip(ISSUE_TYPES, np.bincount(issues.kinds, minlength=len(ISSUE_TYPES)).tolist(), strict=True)
+    return Corrupted(published.data, truth.tobytes(), Counter({kind: count for kind, count in counts if count}))
 
 
-def _changed(line: bytes, issue: _Issue, form: _Form, interval: Interval) -> tuple[bytes, tuple[bytes, bytes, bytes]]:
-    """Return the line with its issue, and the field, the original and the injected value as JSON."""
-    field = _field(issue, form)
-    start = line.index(field.key) + len(field.key)
-    end = line.index(field.end, start)
-    original = line[start:end]
-    if issue.kind == "missing_field":
-        return _without(line, start - len(field.key), end), (field.name, original, b"null")
-    injected = _injected(issue, original, form, interval)
-    return line[:start] + injected + line[end:], (field.name, original, injected)
-
-
-def _line_starts(lines: bytes) -> NDArray[np.int64]:
+def _line_starts(text: Bytes) -> Offsets:
     """Return where each line starts, and where the last one ends."""
-    ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n")) + 1
+    ends = np.flatnonzero(text == ord("\n")) + 1
     return np.concatenate((np.zeros(1, np.int64), ends))
 
 
-def _spliced(lines: bytes, starts: NDArray[np.int64], changed: dict[int, bytes]) -> bytes:
-    """Return the lines with the changed ones, which come in order, in their places."""
-    view = memoryview(lines)
-    rows = np.fromiter(changed, np.int64, len(changed))
-    kept_from = [0, *starts[rows + 1].tolist()]
-    kept_to = [*starts[rows].tolist(), len(lines)]
-    kept = [view[first:last] for first, last in zip(kept_from, kept_to, strict=True)]
-    return b"".join(chain.from_iterable(zip(kept, [*changed.values(), b""], strict=True)))
-
-
-def _decide(rows: int, quality: Quality, rate: float, address: Address, block: int) -> _Issues:
-    """Return the issues of a block, by row; each record's are drawn at an address of its own."""
-    drawn, kind_words, fields, values = address.at(Purpose.ISSUE, block).draws(rows)
-    hit: NDArray[np.bool_] = drawn < np.uint64(int(rate * 2**32))
-    selected = np.flatnonzero(hit)
-    names, chosen = _kinds(kind_words[selected], selected, quality)
-    selected, chosen = selected[chosen >= 0], chosen[chosen >= 0]
-    place, distances = _details(address, block, selected)
-    return _Issues(
-        rows=selected,
-        kinds=[names[kind] for kind in chosen.tolist()],
-        fields=fields[selected],
-        values=values[selected],
-        copied_rows=_copied_rows(place, selected, hit),
-        distances=distances,
+def _cuts(text: Bytes, starts: Offsets, issues: Issues, form: _Form) -> _Cuts:
+    """Return what each issue cuts out; a field that is left out goes with its key and one comma."""
+    widths = starts[issues.rows + 1] - starts[issues.rows]
+    originals = joined([Spans(text, starts[issues.rows], widths)])
+    ends = np.cumsum(widths)
+    fields = _drawn(issues.fields, form.first_field, form.field_counts, issues.kinds)
+    ways = _drawn(issues.values, form.first_way, form.way_counts, issues.kinds)
+    quotes = np.flatnonzero(originals == ord('"')).reshape(-1, form.quotes)
+    each = np.arange(len(issues))
+    keys = np.column_stack((quotes[:, form.key_quotes], ends - 1))
+    """Where each field's key starts, and where one more would after a comma."""
+    value_starts = quotes[each, form.key_quotes[fields] + 1] + 2
+    value_ends = keys[each, fields + 1] - 1
+    firsts, lasts = form.cuts[ways].T
+    is_missing, is_last = issues.kinds == MISSING, fields == form.fields - 1
+    return _Cuts(
+        originals=originals,
+        line_starts=ends - widths,
+        line_ends=ends,
+        value_starts=value_starts,
+        value_ends=value_ends,
+        firsts=np.where(is_missing, keys[each, fields] - is_last, value_starts + firsts),
+        lasts=np.where(is_missing, value_ends + 1 - is_last, np.where(lasts < 0, value_ends, value_starts + lasts)),
+        fields=fields,
+        ways=ways,
     )
 
 
-def _details(address: Address, block: int, rows: NDArray[np.int64]) -> tuple[Words, Words]:
-    """Return further words to draw the issues of these rows from: what is copied, and a distance in time."""
-    draws = rows.astype(np.uint64)
-    blocks, batches = np.full_like(draws, block), np.full_like(draws, address.batch)
-    place, distance, _, _ = address.at(Purpose.ISSUE_DETAIL).draws_at(draws, blocks, batches)
-    return place, distance
+def _drawn(words: Words, firsts: Offsets, counts: Words, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a number for each word: one of those from the first on that its type may have."""
+    return firsts[kinds] + (words * counts[kinds] >> np.uint64(32)).astype(np.int64)
 
 
-def _kinds(words: Words, rows: NDArray[np.int64], quality: Quality) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Choose each issue's type by weight among those that apply; -1 where none does.
-
-    All apply to every record, but the first of a block has no earlier line that it could copy.
-    """
-    weights = {kind: quality.weights.get(kind, 0.0) for kind in ISSUE_TYPES}
-    names, thresholds = choice_thresholds(weights)
-    chosen = choose(words, thresholds).astype(np.int64)
-    if len(rows) and rows[0] == 0:
-        others = {**weights, "duplicate": 0.0}
-        chosen[0] = choose(words[:1], choice_thresholds(others)[1])[0] if any(others.values()) else -1
-    return names, chosen
+def _outside(issues: Issues, interval: Interval) -> NDArray[np.void]:
+    """Return an instant before the interval, after it, or far in the future, as quoted text."""
+    within_a_day = _day_part(issues.distances)
+    years = 1 + below(issues.distances, _FARTHEST_YEARS).astype(np.int64)
+    instants = np.choose(
+        below(issues.values, 3).astype(np.int64),
+        (interval.start - 1 - within_a_day, interval.end + within_a_day, interval.end + years * (365 * _DAY)),
+    )
+    text = np.datetime_as_string(instants.astype("datetime64[us]"), unit="us").astype("S26")
+    return np.char.add(np.char.add(b'"', text), b'Z"').view(f"V{_TIME_WIDTH}")
 
 
-def _copied_rows(words: Words, rows: NDArray[np.int64], hit: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return for each row an earlier one to copy: one without an issue as long as there is any."""
-    clean = np.flatnonzero(~hit)
-    clean_before = np.searchsorted(clean, rows)
-    any_earlier = _below(words, rows)
-    if not len(clean):
-        return any_earlier
-    return np.where(clean_before > 0, clean[_below(words, clean_before)], any_earlier)
+def _day_part(words: Words) -> NDArray[np.int64]:
+    """Map each word to a whole number of microseconds below a day: `below` in two steps, for the product has 69 bits."""
+    high, low = words * np.uint64(_DAY >> 16), words * np.uint64(_DAY & 0xFFFF)
+    return ((high + (low >> np.uint64(16))) >> np.uint64(16)).astype(np.int64)
 
 
-def _below(words: Words, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Map each word to a whole number below its own bound; 0 where that is 0."""
-    return ((words * bounds.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+def _published(
+    text: Bytes, starts: Offsets, issues: Issues, cuts: _Cuts, inserted: list[Spans]
+) -> tuple[Bytes, Offsets]:
+    """Return the block with its issues, and where each line starts in it."""
+    kept = np.ones(len(starts) - 1, np.bool_)
+    kept[issues.rows] = False
+    before = Spans(cuts.originals, cuts.line_starts, cuts.firsts - cuts.line_starts)
+    after = Spans(cuts.originals, cuts.lasts, cuts.line_ends - cuts.lasts)
+    runs = [before, *inserted, after]
+    widths = np.diff(starts)
+    widths[issues.rows] = total_widths(runs)
+    origin = origins(issues, len(widths))
+    widths = widths[origin]
+    at = np.cumsum(widths) - widths
+    out = np.empty(int(at[-1] + widths[-1]), np.uint8)
+    copy(out, at[kept], Spans(text, starts[:-1][kept], widths[kept]))
+    is_copy = issues.kinds == DUPLICATE
+    copy_joined(out, at[issues.rows[~is_copy]], [run.only(~is_copy) for run in runs])
+    slashed = cuts.ways == _SLASHES
+    for dash in _DASHES:
+        out[at[issues.rows[slashed]] + (cuts.value_starts - cuts.line_starts)[slashed] + dash] = ord("/")
+    copies = issues.rows[is_copy]
+    copy(out, at[copies], Spans(out, at[origin[copies]], widths[copies]))
+    return out, at
 
 
-def _field(issue: _Issue, form: _Form) -> _Field:
-    """Return the field that the issue concerns."""
-    if issue.kind in ("missing_field", "null_value"):
-        return form.fields[issue.field * len(form.fields) >> 32]
-    return form.choice_field if issue.kind == "invalid_enum" else form.time_field
+def _injected(published: Bytes, at: Offsets, issues: Issues, cuts: _Cuts, inserted: list[Spans]) -> Spans:
+    """Return the values as they are published; nothing where there is none, or null, or a whole record."""
+    has_value = (issues.kinds == MALFORMED) | (issues.kinds == ENUM) | (issues.kinds == BOUNDARY)
+    kept = cuts.value_ends - cuts.value_starts - (cuts.lasts - cuts.firsts)
+    starts = at[issues.rows] + cuts.value_starts - cuts.line_starts
+    return Spans(published, starts, (kept + total_widths(inserted)) * has_value)
 
 
-def _injected(issue: _Issue, original: bytes, form: _Form, interval: Interval) -> bytes:
-    """Return the JSON value that takes the original's place."""
-    if issue.kind == "null_value":
-        return b"null"
-    if issue.kind == "invalid_enum":
-        return form.wrong_choices[issue.value * len(form.wrong_choices) >> 32]
-    if issue.kind == "malformed_timestamp":
-        return malformed_timestamp(original, issue.value * MALFORMED_VARIANTS >> 32)
-    return b'"%b"' % iso(_outside(issue, interval)).encode()
-
-
-def malformed_timestamp(quoted: bytes, variant: int) -> bytes:
-    """Return a timestamp, in quotes, as it must not be: month 13, day 32, hour 25, no zone, slashes, or a word."""
-    if variant < len(_IMPOSSIBLE):
-        start, digits = _IMPOSSIBLE[variant]
-        return quoted[:start] + digits + quoted[start + 2 :]
-    variant -= len(_IMPOSSIBLE)
-    if variant < len(WRONG_WORDS):
-        return WRONG_WORDS[variant]
-    if variant == len(WRONG_WORDS):
-        return quoted[:-2] + b'"'
-    return quoted[:11].replace(b"-", b"/") + quoted[11:]
-
-
-def _outside(issue: _Issue, interval: Interval) -> int:
-    """Return an instant before the interval, after it, or far in the future."""
-    where = issue.value * 3 >> 32
-    within_a_day = issue.distance * _DAY >> 32
-    if where == 0:
-        return interval.start - 1 - within_a_day
-    if where == 1:
-        return interval.end + within_a_day
-    return interval.end + (1 + (issue.distance * _FARTHEST_YEARS >> 32)) * 365 * _DAY
-
-
-def _without(line: bytes, start: int, end: int) -> bytes:
-    """Return the line without the field at this span, key included, and without its comma."""
-    if line[end : end + 1] == b",":
-        return line[:start] + line[end + 1 :]
-    return line[: start - 1] + line[end:]
+def _truth(issues: Issues, cuts: _Cuts, injected: Spans, first_line: int, form: _Form) -> Bytes:
+    """Return the truth about a block, a line of JSON for each issue."""
+    is_copy = issues.kinds == DUPLICATE
+    always = np.zeros(len(issues), np.int64)
+    original_starts = np.where(is_copy, cuts.line_starts, cuts.value_starts)
+    original_ends = np.where(is_copy, cuts.line_ends - 1, cuts.value_ends)
+    copied = numbers(first_line + issues.copied_rows)
+    return joined(
+        [
+            _LINE.spans(always),
+            numbers(first_line + issues.rows),
+            _RECORD.spans(always),
+            Spans(cuts.originals, cuts.line_starts + form.id_place, always + _UUID_WIDTH),
+            form.headings.spans(issues.kinds * form.fields + cuts.fields),
+            Spans(cuts.originals, original_starts, original_ends - original_starts),
+            _INJECTED.spans(issues.kinds),
+            Spans(copied.source, copied.starts, copied.widths * is_copy),
+            injected,
+            _ENDS.spans(issues.kinds),
+        ]
+    )

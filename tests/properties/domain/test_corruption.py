@@ -222,7 +222,7 @@ def test_a_block_without_lines_stays_without() -> None:
         b"", 0, 1, Stream.COMPANIES, quality(1.0), QUARTER, company_address(settings, batch=3), block=0
     )
 
-    assert made == Corrupted(b"", b"", Counter())
+    assert made == Corrupted(memoryview(b""), b"", Counter())
 
 
 # Which type

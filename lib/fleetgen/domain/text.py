@@ -1,0 +1,114 @@
+"""Owns text as arrays of bytes: windows into it, spans copied from one to another, decimal digits.
+
+Many spans are copied by few assignments, one for each width that occurs. What the text says is left to `encoding` and
+`corruption`.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Offsets = NDArray[np.int64]
+Text = NDArray[np.void]
+"""(n,): a row's bytes per item, all rows equally wide."""
+
+_GROUP = 10_000
+_GROUP_DIGITS = 4
+_GROUPS = 4
+_POWERS_OF_TEN = 10 ** np.arange(1, 19)
+
+
+class Spans(NamedTuple):
+    """n spans of one text."""
+
+    source: Bytes
+    starts: Offsets
+    widths: Offsets
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Spans":
+        """Return some of the spans."""
+        return Spans(self.source, self.starts[chosen], self.widths[chosen])
+
+
+class Phrases:
+    """A few constant texts to choose from."""
+
+    def __init__(self, texts: Sequence[bytes]) -> None:
+        self._source = np.frombuffer(b"".join(texts), np.uint8)
+        self._widths = np.array([len(text) for text in texts])
+        self._starts = np.cumsum(self._widths) - self._widths
+
+    def spans(self, choices: NDArray[np.int64]) -> Spans:
+        """Return the text that each choice names."""
+        return Spans(self._source, self._starts.take(choices), self._widths.take(choices))
+
+
+def place(out: Bytes, at: Offsets, text: Text) -> None:
+    """Write item i of ``text`` to ``out`` from byte ``at[i]`` on."""
+    _windows(out, text.dtype.itemsize)[at] = text
+
+
+def copy(out: Bytes, at: Offsets, spans: Spans) -> None:
+    """Write span i to ``out`` from byte ``at[i]`` on; the source may be ``out`` if what is read is not written."""
+    counts = np.bincount(spans.widths)
+    by_width = np.argsort(spans.widths.astype(np.uint16), kind="stable")
+    end = 0
+    for width in np.flatnonzero(counts).tolist():
+        rows = by_width[end : end + counts[width]]
+        end += counts[width]
+        if width:
+            _windows(out, width)[at[rows]] = _windows(spans.source, width)[spans.starts[rows]]
+
+
+def joined(runs: Sequence[Spans]) -> Bytes:
+    """Return n lines, one behind the other, each made of its span of every run in turn."""
+    widths = total_widths(runs)
+    ends = np.cumsum(widths)
+    out = np.empty(int(ends[-1]), np.uint8)
+    copy_joined(out, ends - widths, runs)
+    return out
+
+
+def copy_joined(out: Bytes, at: Offsets, runs: Sequence[Spans]) -> None:
+    """Write n lines, line i to ``out`` from byte ``at[i]`` on, each made of its span of every run in turn."""
+    for spans in runs:
+        copy(out, at, spans)
+        at = at + spans.widths
+
+
+def total_widths(runs: Sequence[Spans]) -> Offsets:
+    """Return how wide each line is that is made of its span of every run."""
+    widths: Offsets = np.sum([spans.widths for spans in runs], axis=0)
+    return widths
+
+
+def equal(texts: Text, rows: NDArray[np.bool_]) -> Spans:
+    """Return each row's item of ``texts``, or nothing where ``rows`` says no; there is an item for each yes."""
+    widths = rows * np.int64(texts.dtype.itemsize)
+    return Spans(texts.view(np.uint8), np.cumsum(widths) - widths, widths)
+
+
+def numbers(values: Offsets) -> Spans:
+    """Return whole numbers from 0 to 10**16 - 1 as text."""
+    groups = [values // _GROUP**place % _GROUP for place in reversed(range(_GROUPS))]
+    digits = np.stack([decimals("{:04d}", _GROUP).view(np.uint32).take(group) for group in groups], axis=1)
+    widths = np.searchsorted(_POWERS_OF_TEN, values, side="right") + 1
+    return Spans(
+        digits.view(np.uint8).reshape(-1), np.arange(1, len(values) + 1) * (_GROUPS * _GROUP_DIGITS) - widths, widths
+    )
+
+
+@cache
+def decimals(form: str, count: int) -> Text:
+    """Return the text of the numbers below ``count`` in this form."""
+    texts = [form.format(number).encode() for number in range(count)]
+    return np.frombuffer(b"".join(texts), f"V{len(texts[0])}")
+
+
+def _windows(text: Bytes, width: int) -> Text:
+    """Return a window at every byte of a text."""
+    return np.ndarray((text.size - width + 1,), f"V{width}", buffer=text.data, strides=(1,))
