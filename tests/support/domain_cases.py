@@ -12,6 +12,7 @@ from fleetgen.domain.drivers import EventPlan, plan_events
 from fleetgen.domain.encoding import CHUNK_ROWS
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Settings, Stream, instant
+from fleetgen.domain.text import Lines
 
 NOON = instant("2026-01-01T12:00:00Z")
 QUARTER = Interval(NOON, NOON + 900 * SECOND)
@@ -79,6 +80,12 @@ def whole_fleet(settings: Settings, companies: int) -> Fleet:
 def bare_fleet(companies: int) -> Fleet:
     """So many companies whose ids do not matter."""
     return Fleet(np.arange(companies, dtype=np.int64), np.zeros((companies, 8), np.uint16), ((0, 42),))
+
+
+def as_lines(text: bytes) -> Lines:
+    """Finished lines as the encoder gives them."""
+    content = np.frombuffer(bytearray(text), np.uint8)
+    return Lines(content, np.flatnonzero(content == ord("\n")) + 1)
 
 
 def batch_bytes(inputs: BatchInputs, chunk_rows: int = CHUNK_ROWS) -> bytes:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from fleetgen.domain.companies import BLOCK_COMPANIES, active_fleet, company_block
 from fleetgen.domain.corruption import Corrupted, corrupt_block
 from fleetgen.domain.drivers import EventPlan, plan_events
-from fleetgen.domain.encoding import CHUNK_ROWS, Bytes, encode_companies, encode_events
+from fleetgen.domain.encoding import CHUNK_ROWS, encode_companies, encode_events
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import Interval, Segment, Settings, Stream
+from fleetgen.domain.text import Bytes, Lines, lines_of
 
 PART_ROWS = 262_144
 """A batch with more lines has several parts, each ending with the first block that reaches this many."""
@@ -53,9 +54,9 @@ class Batch:
     """A batch that can be made, block by block and in any order."""
 
     block_rows: tuple[int, ...]
-    encode_block: Callable[[int, int], Iterator[Bytes]]
+    encode_block: Callable[[int, int], Iterator[Lines]]
     """Takes a block's number and the rows of a chunk; yields the block's clean lines, chunk by chunk."""
-    corrupt_block: Callable[[int, int, bytes], Corrupted] | None = None
+    corrupt_block: Callable[[int, int, Lines], Corrupted] | None = None
     """Takes a block's number, the number of its first line and its clean lines; None where nothing is injected."""
 
     @property
@@ -81,7 +82,7 @@ class Batch:
     def clean_lines(self, blocks: range | None = None, chunk_rows: int = CHUNK_ROWS) -> Iterator[Bytes]:
         """Yield the lines of some blocks, or of all, as they are before injection."""
         for block in range(len(self.block_rows)) if blocks is None else blocks:
-            yield from self.encode_block(block, chunk_rows)
+            yield from (chunk.text for chunk in self.encode_block(block, chunk_rows))
 
     def pieces(self, blocks: range | None = None, chunk_rows: int = CHUNK_ROWS) -> Iterator[Piece]:
         """Yield the lines of some blocks, or of all, as they are published, with the truth about what was injected."""
@@ -89,7 +90,7 @@ class Batch:
             yield from (Piece(chunk.data) for chunk in self.clean_lines(blocks, chunk_rows))
             return
         for block in range(len(self.block_rows)) if blocks is None else blocks:
-            clean = b"".join(chunk.data for chunk in self.encode_block(block, chunk_rows))
+            clean = lines_of(list(self.encode_block(block, chunk_rows)))
             corrupted = self.corrupt_block(block, 1 + sum(self.block_rows[:block]), clean)
             yield Piece(corrupted.lines, corrupted.truth, corrupted.issues)
 
@@ -108,34 +109,34 @@ def make_batch(inputs: BatchInputs) -> Batch:
 def company_batch(count: int, address: Address, settings: Settings, interval: Interval) -> Batch:
     """Return a batch of this many companies."""
 
-    def encode(block: int, chunk_rows: int) -> Iterator[Bytes]:
+    def encode(block: int, chunk_rows: int) -> Iterator[Lines]:
         columns = company_block(block, rows[block], address, settings, interval)
         return encode_companies(columns, interval, chunk_rows)
 
     rows = tuple(min(BLOCK_COMPANIES, count - first) for first in range(0, count, BLOCK_COMPANIES))
-    return Batch(rows, encode, _corrupter(Stream.COMPANIES, rows, address, settings, interval))
+    return Batch(rows, encode, _corrupter(Stream.COMPANIES, address, settings, interval))
 
 
 def event_batch(plan: EventPlan) -> Batch:
     """Return the batch that a plan describes."""
 
-    def encode(block: int, chunk_rows: int) -> Iterator[Bytes]:
+    def encode(block: int, chunk_rows: int) -> Iterator[Lines]:
         return encode_events(
             plan.block(block), plan.fleet, plan.settings.drivers_per_company, plan.interval, chunk_rows
         )
 
     rows = tuple(plan.block_counts.tolist())
-    return Batch(rows, encode, _corrupter(Stream.EVENTS, rows, plan.address, plan.settings, plan.interval))
+    return Batch(rows, encode, _corrupter(Stream.EVENTS, plan.address, plan.settings, plan.interval))
 
 
 def _corrupter(
-    stream: Stream, rows: tuple[int, ...], address: Address, settings: Settings, interval: Interval
-) -> Callable[[int, int, bytes], Corrupted] | None:
+    stream: Stream, address: Address, settings: Settings, interval: Interval
+) -> Callable[[int, int, Lines], Corrupted] | None:
     quality = settings.quality
     if quality is None:
         return None
 
-    def corrupt(block: int, first_line: int, lines: bytes) -> Corrupted:
-        return corrupt_block(lines, rows[block], first_line, stream, quality, interval, address, block)
+    def corrupt(block: int, first_line: int, lines: Lines) -> Corrupted:
+        return corrupt_block(lines, first_line, stream, quality, interval, address, block)
 
     return corrupt

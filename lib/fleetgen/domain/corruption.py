@@ -15,7 +15,19 @@ from numpy.typing import NDArray
 from fleetgen.domain.issues import BOUNDARY, DUPLICATE, ENUM, MALFORMED, MISSING, NULL, Issues, decide, origins
 from fleetgen.domain.randomness import Address, Words, below
 from fleetgen.domain.records import COMPANY_FIELDS, EVENT_FIELDS, ISSUE_TYPES, SECOND, Interval, Quality, Stream
-from fleetgen.domain.text import Bytes, Offsets, Phrases, Spans, copy, copy_joined, equal, joined, numbers, total_widths
+from fleetgen.domain.text import (
+    Bytes,
+    Lines,
+    Offsets,
+    Phrases,
+    Spans,
+    copy,
+    copy_joined,
+    equal,
+    joined,
+    numbers,
+    total_widths,
+)
 
 REASON_CODES = {
     "missing_field": "FIELD_OMITTED",
@@ -135,8 +147,7 @@ class _Cuts:
 
 
 def corrupt_block(
-    lines: bytes,
-    rows: int,
+    lines: Lines,
     first_line: int,
     stream: Stream,
     quality: Quality,
@@ -144,27 +155,20 @@ def corrupt_block(
     address: Address,
     block: int,
 ) -> Corrupted:
-    """Inject issues into the ``rows`` clean lines of a block; ``first_line`` counts from 1 over the batch's parts."""
+    """Inject issues into the clean lines of a block; ``first_line`` counts from 1 over the batch's parts."""
     form = _FORMS[stream]
-    issues = decide(rows, quality, quality.error_rate(stream), address, block)
+    issues = decide(len(lines.ends), quality, quality.error_rate(stream), address, block)
     if not len(issues):
-        return Corrupted(memoryview(lines), b"", Counter())
-    text = np.frombuffer(lines, np.uint8)
-    starts = _line_starts(text)
-    cuts = _cuts(text, starts, issues, form)
+        return Corrupted(lines.text.data, b"", Counter())
+    starts = np.concatenate((np.zeros(1, np.int64), lines.ends))
+    cuts = _cuts(lines.text, starts, issues, form)
     is_outside = issues.kinds == BOUNDARY
     inserted = [form.texts.spans(cuts.ways), equal(_outside(issues.only(is_outside), interval), is_outside)]
-    published, at = _published(text, starts, issues, cuts, inserted)
+    published, at = _published(lines.text, starts, issues, cuts, inserted)
     values = _injected(published, at, issues, cuts, inserted)
     truth = _truth(issues, cuts, values, first_line, form)
     counts = zip(ISSUE_TYPES, np.bincount(issues.kinds, minlength=len(ISSUE_TYPES)).tolist(), strict=True)
     return Corrupted(published.data, truth.tobytes(), Counter({kind: count for kind, count in counts if count}))
-
-
-def _line_starts(text: Bytes) -> Offsets:
-    """Return where each line starts, and where the last one ends."""
-    ends = np.flatnonzero(text == ord("\n")) + 1
-    return np.concatenate((np.zeros(1, np.int64), ends))
 
 
 def _cuts(text: Bytes, starts: Offsets, issues: Issues, form: _Form) -> _Cuts:

@@ -2,7 +2,7 @@
 
 A line is a head and an ending. Both are copied from a few that are laid out beforehand, with holes for what differs from
 line to line, and go to their places by one assignment through a view of the output that has a window at every byte
-(`_place`). The rows of one assignment have one width, so heads whose numbers have more digits go in an assignment of
+(`text.place`). The rows of one assignment have one width, so heads whose numbers have more digits go in an assignment of
 their own. What the columns say is decided in `companies` and `drivers`.
 """
 
@@ -15,11 +15,7 @@ from numpy.typing import NDArray
 from fleetgen.domain.companies import CompanyColumns, Fleet
 from fleetgen.domain.drivers import EventColumns
 from fleetgen.domain.records import SECOND, Interval
-
-Bytes = NDArray[np.uint8]
-Offsets = NDArray[np.int64]
-Text = NDArray[np.void]
-"""(n,): a row's bytes per item, all rows equally wide."""
+from fleetgen.domain.text import Lines, Offsets, Text, decimals, place
 
 CHUNK_ROWS = 8192
 """About so many rows are encoded at a time: their lines stay near the processor. Any number gives the same bytes."""
@@ -44,7 +40,7 @@ EVENT_TYPE = b'","event_type":"%b","timestamp":"'
 LINE_END = b'"}\n'
 
 
-def encode_companies(columns: CompanyColumns, interval: Interval, chunk_rows: int = CHUNK_ROWS) -> Iterator[Bytes]:
+def encode_companies(columns: CompanyColumns, interval: Interval, chunk_rows: int = CHUNK_ROWS) -> Iterator[Lines]:
     """Yield the lines of a block of companies, ``chunk_rows`` lines at a time."""
     flags = (b"false", b"true")
     endings = _Endings([COMPANY_MIDDLE % (name.encode(), flag) for name in columns.geography_names for flag in flags])
@@ -58,7 +54,7 @@ def encode_companies(columns: CompanyColumns, interval: Interval, chunk_rows: in
 
 def encode_events(
     columns: EventColumns, fleet: Fleet, drivers_per_company: int, interval: Interval, chunk_rows: int = CHUNK_ROWS
-) -> Iterator[Bytes]:
+) -> Iterator[Lines]:
     """Yield the lines of a block of events, ``chunk_rows`` lines at a time."""
     endings = _Endings([EVENT_TYPE % name.encode() for name in columns.type_names])
     begins = _EventHeads(columns.drivers, fleet, drivers_per_company)
@@ -107,7 +103,7 @@ def _lines(
     interval: Interval,
     seconds: Offsets,
     microseconds: Offsets,
-) -> Bytes:
+) -> Lines:
     """Lay the head and the ending of each row one behind the other, and the rows likewise.
 
     The heads come last: an ending's blanks fall on its own head, which is wider than they are.
@@ -116,11 +112,11 @@ def _lines(
     head_widths = _widths(heads, len(choices))
     ends = np.cumsum(ending_widths + head_widths)
     out = np.empty(int(ends[-1]), np.uint8)
-    _place(out, ends - text.itemsize, text)
+    place(out, ends - text.itemsize, text)
     starts = ends - ending_widths - head_widths
     for rows, head in heads:
-        _place(out, starts[rows], head)
-    return out
+        place(out, starts[rows], head)
+    return Lines(out, ends)
 
 
 def _widths(heads: Heads, count: int) -> Offsets:
@@ -133,25 +129,18 @@ def _widths(heads: Heads, count: int) -> Offsets:
     return widths
 
 
-def _place(out: Bytes, at: Offsets, text: Text) -> None:
-    """Write item i of ``text`` to ``out`` from byte ``at[i]`` on."""
-    width = text.dtype.itemsize
-    windows = np.ndarray((out.size - width + 1,), f"V{width}", buffer=out.data, strides=(1,))
-    windows[at] = text
-
-
-def _piece(text: Text, place: int, width: int) -> Text:
-    """Return a view of so many bytes of each row from ``place`` on."""
-    return np.ndarray(len(text), f"V{width}", buffer=text.data, offset=place, strides=text.strides)
+def _piece(text: Text, at: int, width: int) -> Text:
+    """Return a view of so many bytes of each row from ``at`` on."""
+    return np.ndarray(len(text), f"V{width}", buffer=text.data, offset=at, strides=text.strides)
 
 
 def _joined(*parts: bytes | Text) -> Text:
     """Return each row's parts side by side; constant bytes stand in every row."""
     count = next(len(part) for part in parts if not isinstance(part, bytes))
     formats = [f"V{len(part)}" if isinstance(part, bytes) else f"V{part.dtype.itemsize}" for part in parts]
-    joined = np.empty(count, [(f"part{place}", width) for place, width in enumerate(formats)])
-    for place, part in enumerate(parts):
-        joined[f"part{place}"] = np.void(part) if isinstance(part, bytes) else part
+    joined = np.empty(count, [(f"part{number}", width) for number, width in enumerate(formats)])
+    for number, part in enumerate(parts):
+        joined[f"part{number}"] = np.void(part) if isinstance(part, bytes) else part
     return joined.view(f"V{joined.dtype.itemsize}")
 
 
@@ -211,7 +200,7 @@ def _shared_text(fleet: Fleet, positions: Offsets, numbers: Offsets) -> Text:
     _, seed = fleet.base_seeds[_seed_runs(fleet, companies[:1])[0]]
     before = _joined(EVENT_START, _UUID_HOLE, EVENT_DRIVER, uuids, b"-")
     after = _joined(EVENT_COMPANY, uuids, EVENT_TRUCK % seed, *_digits(fleet.numbers[companies]))
-    digits = _decimals("{:04d}", TRUCKS_PER_COMPANY).take(numbers)
+    digits = decimals("{:04d}", TRUCKS_PER_COMPANY).take(numbers)
     driver = digits if numbers[0] >= 10**_DRIVER_DIGITS else _piece(digits, 1, _DRIVER_DIGITS)
     return _joined(before.take(which), driver, after.take(which), digits)
 
@@ -232,22 +221,22 @@ def uuid_text(pieces: NDArray[np.uint16]) -> Text:
     return text
 
 
-def _write_uuids(text: Text, place: int, pieces: NDArray[np.uint16]) -> None:
-    """Write UUIDs over each row's bytes from ``place`` on, where the dashes already stand."""
+def _write_uuids(text: Text, at: int, pieces: NDArray[np.uint16]) -> None:
+    """Write UUIDs over each row's bytes from ``at`` on, where the dashes already stand."""
     digits = _hexadecimal().take(pieces).view("V32").reshape(-1)
     for source, target, width in _UUID_DIGITS:
-        _piece(text, place + target, width)[:] = _piece(digits, source, width)
+        _piece(text, at + target, width)[:] = _piece(digits, source, width)
 
 
-def _write_instants(text: Text, place: int, interval: Interval, seconds: Offsets, microseconds: Offsets) -> None:
-    """Write instants, ISO 8601 with six decimals and Z, over each row's bytes from ``place`` on."""
+def _write_instants(text: Text, at: int, interval: Interval, seconds: Offsets, microseconds: Offsets) -> None:
+    """Write instants, ISO 8601 with six decimals and Z, over each row's bytes from ``at`` on."""
     seconds = seconds + interval.start // SECOND % 60
     minutes = seconds // 60
     milliseconds = microseconds // 1000
-    _piece(text, place, 16)[:] = _minutes(interval).take(minutes)
-    _piece(text, place + 16, 4)[:] = _decimals(":{:02d}.", 60).take(seconds - minutes * 60)
-    _piece(text, place + 20, 4)[:] = _decimals("{:03d}0", 1000).take(milliseconds)  # 4 bytes are faster than 3
-    _piece(text, place + 23, 4)[:] = _decimals("{:03d}Z", 1000).take(microseconds - milliseconds * 1000)
+    _piece(text, at, 16)[:] = _minutes(interval).take(minutes)
+    _piece(text, at + 16, 4)[:] = decimals(":{:02d}.", 60).take(seconds - minutes * 60)
+    _piece(text, at + 20, 4)[:] = decimals("{:03d}0", 1000).take(milliseconds)  # 4 bytes are faster than 3
+    _piece(text, at + 23, 4)[:] = decimals("{:03d}Z", 1000).take(microseconds - milliseconds * 1000)
 
 
 @lru_cache(maxsize=2)
@@ -264,13 +253,6 @@ def _hexadecimal() -> NDArray[np.uint32]:
     digits = np.frombuffer(b"0123456789abcdef", np.uint8)
     numbers = np.arange(1 << 16, dtype=np.uint16)
     text = np.empty((1 << 16, 4), np.uint8)
-    for place in range(4):
-        text[:, place] = digits[numbers >> np.uint16(12 - 4 * place) & np.uint16(15)]
+    for digit in range(4):
+        text[:, digit] = digits[numbers >> np.uint16(12 - 4 * digit) & np.uint16(15)]
     return text.view(np.uint32).reshape(-1)
-
-
-@cache
-def _decimals(form: str, count: int) -> Text:
-    """Return the text of the numbers below ``count`` in this form."""
-    texts = [form.format(number).encode() for number in range(count)]
-    return np.frombuffer(b"".join(texts), f"V{len(texts[0])}")

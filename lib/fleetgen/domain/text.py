@@ -22,6 +22,14 @@ _GROUPS = 4
 _POWERS_OF_TEN = 10 ** np.arange(1, 19)
 
 
+class Lines(NamedTuple):
+    """Lines one behind the other."""
+
+    text: Bytes
+    ends: Offsets
+    """Where each ends, its newline included."""
+
+
 class Spans(NamedTuple):
     """n spans of one text."""
 
@@ -45,6 +53,17 @@ class Phrases:
     def spans(self, choices: NDArray[np.int64]) -> Spans:
         """Return the text that each choice names."""
         return Spans(self._source, self._starts.take(choices), self._widths.take(choices))
+
+
+def lines_of(chunks: Sequence[Lines]) -> Lines:
+    """Return the lines of some chunks as one."""
+    sizes = np.array([len(chunk.text) for chunk in chunks], np.int64)
+    starts = (np.cumsum(sizes) - sizes).tolist()
+    ends = [chunk.ends + start for chunk, start in zip(chunks, starts, strict=True)]
+    nothing = Lines(np.empty(0, np.uint8), np.empty(0, np.int64))
+    return Lines(
+        np.concatenate([nothing.text, *(chunk.text for chunk in chunks)]), np.concatenate([nothing.ends, *ends])
+    )
 
 
 def place(out: Bytes, at: Offsets, text: Text) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from fleetgen.domain.batches import BatchInputs, make_batch
 from fleetgen.domain.corruption import REASON_CODES, Corrupted, corrupt_block
 from fleetgen.domain.drivers import BLOCK_EVENTS
+from fleetgen.domain.issues import decide
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import (
     COMPANY_FIELDS,
@@ -32,8 +33,10 @@ from fleetgen.domain.records import (
     instant,
 )
 from support.chi_square import assert_follows, assert_uniform
+from support.corrupting import one_by_one
 from support.domain_cases import (
     QUARTER,
+    as_lines,
     batch_bytes,
     clean_bytes,
     company_address,
@@ -219,10 +222,42 @@ def test_a_block_without_lines_stays_without() -> None:
     settings = emulated()
 
     made = corrupt_block(
-        b"", 0, 1, Stream.COMPANIES, quality(1.0), QUARTER, company_address(settings, batch=3), block=0
+        as_lines(b""), 1, Stream.COMPANIES, quality(1.0), QUARTER, company_address(settings, batch=3), block=0
     )
 
     assert made == Corrupted(memoryview(b""), b"", Counter())
+
+
+# The same as line by line
+
+
+@given(
+    rate=st.sampled_from([0.0, 0.01, 0.15, 0.9, 1.0]),
+    weights=st.fixed_dictionaries({kind: st.sampled_from([0.0, 0.0, 0.1, 1.0]) for kind in ISSUE_TYPES}),
+    count=st.integers(0, 400),
+    first_line=st.sampled_from([1, 7, 95, 9_900, 10**6 - 5, 10**9 - 1]),
+    seed=st.integers(0, 2**63 - 1),
+)
+@examined(max_examples=150, derandomize=True, deadline=None)
+@streams
+def test_all_issues_at_once_give_what_each_gives_alone(
+    stream: Stream, rate: float, weights: dict[str, float], count: int, first_line: int, seed: int
+) -> None:
+    if not any(weights.values()):
+        weights = WEIGHTS
+    batch = inputs(stream, sized(max(1, count), seed=seed, drivers_per_company=1100))
+    address = company_address(batch.segment.settings)
+    lines = clean_bytes(batch).splitlines(keepends=True)[:count]
+
+    made = corrupt_block(
+        as_lines(b"".join(lines)), first_line, stream, quality(rate, weights), QUARTER, address, block=2
+    )
+
+    issues = decide(len(lines), quality(rate, weights), rate, address, block=2)
+    published, truth = one_by_one(lines, issues, first_line, stream, QUARTER)
+    assert bytes(made.lines) == b"".join(published)
+    assert made.truth == b"".join(truth)
+    assert made.issues == Counter(ISSUE_TYPES[kind] for kind in issues.kinds.tolist())
 
 
 # Which type
@@ -630,7 +665,7 @@ def test_by_hand_and_in_the_dataset_issues_are_drawn_apart(stream: Stream) -> No
 
     def places(origin: Origin) -> list[int]:
         address = Address(settings.seed, origin, 0, Purpose.ISSUE)
-        made = corrupt_block(lines, 1000, 1, stream, quality(0.2), QUARTER, address, block=0)
+        made = corrupt_block(as_lines(lines), 1, stream, quality(0.2), QUARTER, address, block=0)
         return [json.loads(line)["line"] for line in made.truth.splitlines()]
 
     # then the issues of the one say nothing of those of the other

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from fleetgen.domain.batches import PART_ROWS, Batch, BatchInputs, event_batch, make_batch
 from fleetgen.domain.companies import BLOCK_COMPANIES, Fleet, active_fleet, company_block
 from fleetgen.domain.drivers import EventPlan
-from fleetgen.domain.encoding import Bytes
 from fleetgen.domain.records import EVENT_TYPES, GEOGRAPHIES, SECOND, Interval, Segment, Settings, instant, iso
+from fleetgen.domain.text import Bytes, Lines
 from support.domain_cases import (
     QUARTER,
     bare_fleet,
@@ -303,7 +303,7 @@ def test_blocks_made_in_any_order_give_the_same_bytes() -> None:
     blocks = list(range(len(batch.block_rows)))
     shuffled = random.Random(1).sample(blocks, len(blocks))
 
-    apart = {block: b"".join(bytes(chunk) for chunk in batch.encode_block(block, 1000)) for block in shuffled}
+    apart = {block: b"".join(bytes(chunk.text) for chunk in batch.encode_block(block, 1000)) for block in shuffled}
 
     assert len(blocks) > 3
     assert b"".join(apart[block] for block in blocks) == batch_bytes(event_inputs([segment], 100))
@@ -325,7 +325,7 @@ def test_events_are_ordered_by_driver_and_then_by_time() -> None:
 
 
 def unmade(*block_rows: int) -> Batch:
-    def encode(block: int, chunk_rows: int) -> Iterator[Bytes]:
+    def encode(block: int, chunk_rows: int) -> Iterator[Lines]:
         raise AssertionError("parts need no bytes")
 
     return Batch(block_rows, encode)
