@@ -85,7 +85,10 @@ def bare_fleet(companies: int) -> Fleet:
 def as_lines(text: bytes) -> Lines:
     """Finished lines as the encoder gives them."""
     content = np.frombuffer(bytearray(text), np.uint8)
-    return Lines(content, np.flatnonzero(content == ord("\n")) + 1)
+    shapes = [tuple(place for place, byte in enumerate(line) if byte == ord('"')) for line in text.splitlines()]
+    numbers = {shape: number for number, shape in enumerate(set(shapes))}
+    layouts = np.array([numbers[shape] for shape in shapes], np.int64)
+    return Lines(content, np.flatnonzero(content == ord("\n")) + 1, layouts)
 
 
 def batch_bytes(inputs: BatchInputs, chunk_rows: int = CHUNK_ROWS) -> bytes:

@@ -45,7 +45,8 @@ WRONG_WORDS = (b'"yesterday"', b'"not a timestamp"', b'"now"')
 _TIME_WIDTH = len('"0000-00-00T00:00:00.000000Z"')
 _DAY = 86_400 * SECOND
 _FARTHEST_YEARS = 50
-_UUID_WIDTH = 36
+_RECORD_ID = b',"record_id":"'
+_ID_HOLE = b"00000000-0000-0000-0000-000000000000"
 
 
 class _Way(NamedTuple):
@@ -84,13 +85,9 @@ class Corrupted:
 class _Form:
     """How the lines of a stream are laid out, and what can be done to them, as tables by type, field and way."""
 
-    def __init__(self, names: tuple[str, ...], quoted: tuple[bool, ...], choice: str, wrong: tuple[bytes, ...]) -> None:
-        quotes = [4 if each else 2 for each in quoted]
-        self.quotes = sum(quotes)
-        """Quotes in a line."""
-        self.key_quotes = np.cumsum(quotes) - quotes
-        """Which of them begin the fields' keys."""
-        self.id_place = len(b'{"%b":"' % names[0].encode())
+    def __init__(self, names: tuple[str, ...], choice: str, wrong: tuple[bytes, ...]) -> None:
+        self.keys = [b'"%b":' % name.encode() for name in names]
+        self.key_widths = np.array([len(key) for key in self.keys])
         fields, chosen, time = len(names), names.index(choice), len(names) - 1
         self.fields = fields
         # By type, in the order of ISSUE_TYPES: the first field and way that it may concern, and how many there are.
@@ -103,7 +100,9 @@ class _Form:
         self.texts = Phrases([way.text for way in ways])
         self.headings = Phrases(
             [
-                b'","issue_type":"%b","field":%b,"original":' % (kind.encode(), _json_name(kind, name))
+                _RECORD_ID
+                + _ID_HOLE
+                + b'","issue_type":"%b","field":%b,"original":' % (kind.encode(), _json_name(kind, name))
                 for kind in ISSUE_TYPES
                 for name in names
             ]
@@ -115,14 +114,13 @@ def _json_name(kind: str, field: str) -> bytes:
 
 
 _FORMS = {
-    Stream.COMPANIES: _Form(COMPANY_FIELDS, (True, True, False, True), "geography", WRONG_GEOGRAPHIES),
-    Stream.EVENTS: _Form(EVENT_FIELDS, (True,) * 6, "event_type", WRONG_EVENT_TYPES),
+    Stream.COMPANIES: _Form(COMPANY_FIELDS, "geography", WRONG_GEOGRAPHIES),
+    Stream.EVENTS: _Form(EVENT_FIELDS, "event_type", WRONG_EVENT_TYPES),
 }
 
 _REASONS = [b',"reason_code":"%b"}\n' % code.encode() for code in REASON_CODES.values()]
 _INJECTS_NULL = [kind in (MISSING, NULL) for kind in range(len(ISSUE_TYPES))]
 _LINE = Phrases([b'{"line":'])
-_RECORD = Phrases([b',"record_id":"'])
 _INJECTED = Phrases(
     [b',"injected":' + (b"null" + end if null else b"") for null, end in zip(_INJECTS_NULL, _REASONS, strict=True)]
 )
@@ -132,9 +130,8 @@ _ENDS = Phrases([b"" if null else end for null, end in zip(_INJECTS_NULL, _REASO
 
 @dataclass(frozen=True, slots=True)
 class _Cuts:
-    """What is cut out of which lines, as columns of places in ``originals``, the text of the lines with an issue."""
+    """What is cut out of which lines, as columns of places in the clean text."""
 
-    originals: Bytes
     line_starts: Offsets
     line_ends: Offsets
     value_starts: Offsets
@@ -160,43 +157,48 @@ def corrupt_block(
     issues = decide(len(lines.ends), quality, quality.error_rate(stream), address, block)
     if not len(issues):
         return Corrupted(lines.text.data, b"", Counter())
-    starts = np.concatenate((np.zeros(1, np.int64), lines.ends))
-    cuts = _cuts(lines.text, starts, issues, form)
+    cuts = _cuts(lines, issues, form)
     is_outside = issues.kinds == BOUNDARY
     inserted = [form.texts.spans(cuts.ways), equal(_outside(issues.only(is_outside), interval), is_outside)]
-    published, at = _published(lines.text, starts, issues, cuts, inserted)
+    published, at = _published(lines, issues, cuts, inserted)
     values = _injected(published, at, issues, cuts, inserted)
-    truth = _truth(issues, cuts, values, first_line, form)
+    truth = _truth(lines.text, issues, cuts, values, first_line, form)
     counts = zip(ISSUE_TYPES, np.bincount(issues.kinds, minlength=len(ISSUE_TYPES)).tolist(), strict=True)
     return Corrupted(published.data, truth.tobytes(), Counter({kind: count for kind, count in counts if count}))
 
 
-def _cuts(text: Bytes, starts: Offsets, issues: Issues, form: _Form) -> _Cuts:
+def _cuts(lines: Lines, issues: Issues, form: _Form) -> _Cuts:
     """Return what each issue cuts out; a field that is left out goes with its key and one comma."""
-    widths = starts[issues.rows + 1] - starts[issues.rows]
-    originals = joined([Spans(text, starts[issues.rows], widths)])
-    ends = np.cumsum(widths)
+    ends = lines.ends[issues.rows]
+    starts = np.where(issues.rows > 0, lines.ends[issues.rows - 1], 0)
     fields = _drawn(issues.fields, form.first_field, form.field_counts, issues.kinds)
     ways = _drawn(issues.values, form.first_way, form.way_counts, issues.kinds)
-    quotes = np.flatnonzero(originals == ord('"')).reshape(-1, form.quotes)
-    each = np.arange(len(issues))
-    keys = np.column_stack((quotes[:, form.key_quotes], ends - 1))
-    """Where each field's key starts, and where one more would after a comma."""
-    value_starts = quotes[each, form.key_quotes[fields] + 1] + 2
-    value_ends = keys[each, fields + 1] - 1
+    keys, layouts = _keys(lines, form), lines.layouts[issues.rows]
+    key_starts = starts + keys[layouts, fields]
+    value_starts = key_starts + form.key_widths[fields]
+    value_ends = starts + keys[layouts, fields + 1] - 1
     firsts, lasts = form.cuts[ways].T
     is_missing, is_last = issues.kinds == MISSING, fields == form.fields - 1
     return _Cuts(
-        originals=originals,
-        line_starts=ends - widths,
+        line_starts=starts,
         line_ends=ends,
         value_starts=value_starts,
         value_ends=value_ends,
-        firsts=np.where(is_missing, keys[each, fields] - is_last, value_starts + firsts),
+        firsts=np.where(is_missing, key_starts - is_last, value_starts + firsts),
         lasts=np.where(is_missing, value_ends + 1 - is_last, np.where(lasts < 0, value_ends, value_starts + lasts)),
         fields=fields,
         ways=ways,
     )
+
+
+def _keys(lines: Lines, form: _Form) -> NDArray[np.int64]:
+    """Return by layout at which byte of a line each field's key starts, and where one more would after a comma."""
+    layouts, examples = np.unique(lines.layouts, return_index=True)
+    keys = np.zeros((layouts[-1] + 1, form.fields + 1), np.int64)
+    for layout, row in zip(layouts.tolist(), examples.tolist(), strict=True):
+        line = lines.text[lines.ends[row - 1] if row else 0 : lines.ends[row]].tobytes()
+        keys[layout] = [*map(line.index, form.keys), len(line) - 1]
+    return keys
 
 
 def _drawn(words: Words, firsts: Offsets, counts: Words, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -222,22 +224,19 @@ def _day_part(words: Words) -> NDArray[np.int64]:
     return ((high + (low >> np.uint64(16))) >> np.uint64(16)).astype(np.int64)
 
 
-def _published(
-    text: Bytes, starts: Offsets, issues: Issues, cuts: _Cuts, inserted: list[Spans]
-) -> tuple[Bytes, Offsets]:
+def _published(lines: Lines, issues: Issues, cuts: _Cuts, inserted: list[Spans]) -> tuple[Bytes, Offsets]:
     """Return the block with its issues, and where each line starts in it."""
-    kept = np.ones(len(starts) - 1, np.bool_)
-    kept[issues.rows] = False
-    before = Spans(cuts.originals, cuts.line_starts, cuts.firsts - cuts.line_starts)
-    after = Spans(cuts.originals, cuts.lasts, cuts.line_ends - cuts.lasts)
+    before = Spans(lines.text, cuts.line_starts, cuts.firsts - cuts.line_starts)
+    after = Spans(lines.text, cuts.lasts, cuts.line_ends - cuts.lasts)
     runs = [before, *inserted, after]
-    widths = np.diff(starts)
+    widths = np.diff(lines.ends, prepend=0)
     widths[issues.rows] = total_widths(runs)
     origin = origins(issues, len(widths))
     widths = widths[origin]
-    at = np.cumsum(widths) - widths
-    out = np.empty(int(at[-1] + widths[-1]), np.uint8)
-    copy(out, at[kept], Spans(text, starts[:-1][kept], widths[kept]))
+    ends = np.cumsum(widths)
+    at = ends - widths
+    out = np.empty(int(ends[-1]), np.uint8)
+    _copy_kept(out, lines.text, np.append(0, ends[issues.rows]), np.append(0, cuts.line_ends), cuts.line_starts)
     is_copy = issues.kinds == DUPLICATE
     copy_joined(out, at[issues.rows[~is_copy]], [run.only(~is_copy) for run in runs])
     slashed = cuts.ways == _SLASHES
@@ -248,6 +247,14 @@ def _published(
     return out, at
 
 
+def _copy_kept(out: Bytes, text: Bytes, at: Offsets, firsts: Offsets, lasts: Offsets) -> None:
+    """Copy the bytes between the lines with an issue: the runs are long where issues are rare, and few otherwise."""
+    target, source = out.data, text.data
+    for place, first, last in zip(at.tolist(), firsts.tolist(), [*lasts.tolist(), len(source)], strict=True):
+        if first < last:
+            target[place : place + last - first] = source[first:last]
+
+
 def _injected(published: Bytes, at: Offsets, issues: Issues, cuts: _Cuts, inserted: list[Spans]) -> Spans:
     """Return the values as they are published; nothing where there is none, or null, or a whole record."""
     has_value = (issues.kinds == MALFORMED) | (issues.kinds == ENUM) | (issues.kinds == BOUNDARY)
@@ -256,24 +263,25 @@ def _injected(published: Bytes, at: Offsets, issues: Issues, cuts: _Cuts, insert
     return Spans(published, starts, (kept + total_widths(inserted)) * has_value)
 
 
-def _truth(issues: Issues, cuts: _Cuts, injected: Spans, first_line: int, form: _Form) -> Bytes:
+def _truth(text: Bytes, issues: Issues, cuts: _Cuts, injected: Spans, first_line: int, form: _Form) -> Bytes:
     """Return the truth about a block, a line of JSON for each issue."""
     is_copy = issues.kinds == DUPLICATE
-    always = np.zeros(len(issues), np.int64)
     original_starts = np.where(is_copy, cuts.line_starts, cuts.value_starts)
     original_ends = np.where(is_copy, cuts.line_ends - 1, cuts.value_ends)
-    copied = numbers(first_line + issues.copied_rows)
-    return joined(
+    line, copied = numbers(first_line + issues.rows), numbers(first_line + issues.copied_rows)
+    start = _LINE.spans(np.zeros_like(issues.rows))
+    truth, at = joined(
         [
-            _LINE.spans(always),
-            numbers(first_line + issues.rows),
-            _RECORD.spans(always),
-            Spans(cuts.originals, cuts.line_starts + form.id_place, always + _UUID_WIDTH),
+            start,
+            line,
             form.headings.spans(issues.kinds * form.fields + cuts.fields),
-            Spans(cuts.originals, original_starts, original_ends - original_starts),
+            Spans(text, original_starts, original_ends - original_starts),
             _INJECTED.spans(issues.kinds),
             Spans(copied.source, copied.starts, copied.widths * is_copy),
             injected,
             _ENDS.spans(issues.kinds),
         ]
     )
+    ids = Spans(text, cuts.line_starts + form.key_widths[0] + 2, np.full_like(issues.rows, len(_ID_HOLE)))
+    copy(truth, at + start.widths + line.widths + len(_RECORD_ID), ids)
+    return truth

@@ -48,7 +48,7 @@ def encode_companies(columns: CompanyColumns, interval: Interval, chunk_rows: in
     for rows in _chunks(len(columns), chunk_rows):
         heads = _joined(COMPANY_START, uuid_text(columns.ids[rows]))
         yield _lines(
-            [(slice(None), heads)], endings, kinds[rows], interval, columns.seconds[rows], columns.microseconds[rows]
+            [(0, slice(None), heads)], endings, kinds[rows], interval, columns.seconds[rows], columns.microseconds[rows]
         )
 
 
@@ -63,8 +63,8 @@ def encode_events(
         yield _lines(heads, endings, columns.types[rows], interval, columns.seconds[rows], columns.microseconds[rows])
 
 
-Heads = Sequence[tuple[Offsets | slice, Text]]
-"""What lines begin with: groups of rows whose heads are equally wide, each row in one of them."""
+Heads = Sequence[tuple[int, Offsets | slice, Text]]
+"""What lines begin with, in groups of one shape, each row in one of them: the shape's number, the rows, their heads."""
 
 
 class _Endings:
@@ -109,24 +109,16 @@ def _lines(
     The heads come last: an ending's blanks fall on its own head, which is wider than they are.
     """
     text, ending_widths = endings.of(choices, interval, seconds, microseconds)
-    head_widths = _widths(heads, len(choices))
-    ends = np.cumsum(ending_widths + head_widths)
+    shapes, head_widths = np.empty((2, len(choices)), np.int64)
+    for shape, rows, head in heads:
+        shapes[rows], head_widths[rows] = shape, head.itemsize
+    widths = head_widths + ending_widths
+    ends = np.cumsum(widths)
     out = np.empty(int(ends[-1]), np.uint8)
     place(out, ends - text.itemsize, text)
-    starts = ends - ending_widths - head_widths
-    for rows, head in heads:
-        place(out, starts[rows], head)
-    return Lines(out, ends)
-
-
-def _widths(heads: Heads, count: int) -> Offsets:
-    """Return how wide each row's head is; one number where all are alike."""
-    if len(heads) == 1:
-        return np.array([heads[0][1].itemsize])
-    widths = np.empty(count, np.int64)
-    for rows, head in heads:
-        widths[rows] = head.itemsize
-    return widths
+    for _, rows, head in heads:
+        place(out, (ends - widths)[rows], head)
+    return Lines(out, ends, shapes * len(endings.widths) + choices)
 
 
 def _piece(text: Text, at: int, width: int) -> Text:
@@ -151,8 +143,8 @@ class _EventHeads:
         distinct, self._which = _distinct(drivers)
         positions = distinct // drivers_per_company
         numbers = distinct - positions * drivers_per_company
-        shapes, self._shape = np.unique(_shapes(fleet, positions, numbers), return_inverse=True)
-        alike = [np.flatnonzero(self._shape == shape) for shape in range(len(shapes))]
+        distinct_shapes, self._shapes = np.unique(_shapes(fleet, positions, numbers), return_inverse=True)
+        alike = [np.flatnonzero(self._shapes == shape) for shape in range(len(distinct_shapes))]
         self._texts = [_shared_text(fleet, positions[each], numbers[each]) for each in alike]
         self._places = np.empty(len(distinct), np.intp)
         """Where among those of its shape a driver's text stands."""
@@ -163,10 +155,14 @@ class _EventHeads:
         """Return what these rows begin with; ``ids`` are theirs."""
         which = self._which[rows]
         if len(self._texts) == 1:
-            return [(slice(None), _with_ids(self._texts[0].take(which), ids))]
-        shape, places = self._shape[which], self._places[which]
-        groups = [(np.flatnonzero(shape == number), text) for number, text in enumerate(self._texts)]
-        return [(alike, _with_ids(text.take(places[alike]), ids[alike])) for alike, text in groups if len(alike)]
+            return [(0, slice(None), _with_ids(self._texts[0].take(which), ids))]
+        shapes, places = self._shapes[which], self._places[which]
+        groups = [(shape, np.flatnonzero(shapes == shape)) for shape in range(len(self._texts))]
+        return [
+            (shape, alike, _with_ids(self._texts[shape].take(places[alike]), ids[alike]))
+            for shape, alike in groups
+            if len(alike)
+        ]
 
 
 def _with_ids(heads: Text, ids: NDArray[np.uint16]) -> Text:

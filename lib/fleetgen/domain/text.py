@@ -4,7 +4,7 @@ Many spans are copied by few assignments, one for each width that occurs. What t
 `corruption`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ class Lines(NamedTuple):
     text: Bytes
     ends: Offsets
     """Where each ends, its newline included."""
+    layouts: NDArray[np.int64]
+    """A number for each; lines alike in it have all their fields at the same bytes."""
 
 
 class Spans(NamedTuple):
@@ -60,9 +62,11 @@ def lines_of(chunks: Sequence[Lines]) -> Lines:
     sizes = np.array([len(chunk.text) for chunk in chunks], np.int64)
     starts = (np.cumsum(sizes) - sizes).tolist()
     ends = [chunk.ends + start for chunk, start in zip(chunks, starts, strict=True)]
-    nothing = Lines(np.empty(0, np.uint8), np.empty(0, np.int64))
+    nothing = np.empty(0, np.int64)
     return Lines(
-        np.concatenate([nothing.text, *(chunk.text for chunk in chunks)]), np.concatenate([nothing.ends, *ends])
+        np.concatenate([nothing.astype(np.uint8), *(chunk.text for chunk in chunks)]),
+        np.concatenate([nothing, *ends]),
+        np.concatenate([nothing, *(chunk.layouts for chunk in chunks)]),
     )
 
 
@@ -73,23 +77,32 @@ def place(out: Bytes, at: Offsets, text: Text) -> None:
 
 def copy(out: Bytes, at: Offsets, spans: Spans) -> None:
     """Write span i to ``out`` from byte ``at[i]`` on; the source may be ``out`` if what is read is not written."""
-    counts = np.bincount(spans.widths)
-    by_width = np.argsort(spans.widths.astype(np.uint16), kind="stable")
-    end = 0
-    for width in np.flatnonzero(counts).tolist():
-        rows = by_width[end : end + counts[width]]
-        end += counts[width]
+    for width, rows in _by_width(spans.widths):
         if width:
             _windows(out, width)[at[rows]] = _windows(spans.source, width)[spans.starts[rows]]
 
 
-def joined(runs: Sequence[Spans]) -> Bytes:
-    """Return n lines, one behind the other, each made of its span of every run in turn."""
+def _by_width(widths: Offsets) -> Iterator[tuple[int, Offsets | slice]]:
+    """Yield each width that occurs, and its rows."""
+    counts = np.bincount(widths)
+    distinct = np.flatnonzero(counts).tolist()
+    if len(distinct) == 1:
+        yield distinct[0], slice(None)
+        return
+    ordered = np.argsort(widths.astype(np.uint16), kind="stable")
+    end = 0
+    for width in distinct:
+        end += counts[width]
+        yield width, ordered[end - counts[width] : end]
+
+
+def joined(runs: Sequence[Spans]) -> tuple[Bytes, Offsets]:
+    """Return n lines, one behind the other, each made of its span of every run in turn, and where each starts."""
     widths = total_widths(runs)
     ends = np.cumsum(widths)
     out = np.empty(int(ends[-1]), np.uint8)
     copy_joined(out, ends - widths, runs)
-    return out
+    return out, ends - widths
 
 
 def copy_joined(out: Bytes, at: Offsets, runs: Sequence[Spans]) -> None:
