@@ -193,9 +193,11 @@ def _cuts(lines: Lines, issues: Issues, form: _Form) -> _Cuts:
 
 def _keys(lines: Lines, form: _Form) -> NDArray[np.int64]:
     """Return by layout at which byte of a line each field's key starts, and where one more would after a comma."""
-    layouts, examples = np.unique(lines.layouts, return_index=True)
-    keys = np.zeros((layouts[-1] + 1, form.fields + 1), np.int64)
-    for layout, row in zip(layouts.tolist(), examples.tolist(), strict=True):
+    examples = np.full(lines.layouts.max() + 1, -1)
+    examples[lines.layouts] = np.arange(len(lines.layouts))
+    keys = np.zeros((len(examples), form.fields + 1), np.int64)
+    for layout in np.flatnonzero(examples >= 0).tolist():
+        row = examples[layout]
         line = lines.text[lines.ends[row - 1] if row else 0 : lines.ends[row]].tobytes()
         keys[layout] = [*map(line.index, form.keys), len(line) - 1]
     return keys
