@@ -23,9 +23,9 @@ from fleetgen.domain.text import (
     Spans,
     copy,
     copy_joined,
-    equal,
     joined,
     numbers,
+    spread,
     total_widths,
 )
 
@@ -159,7 +159,7 @@ def corrupt_block(
         return Corrupted(lines.text.data, b"", Counter())
     cuts = _cuts(lines, issues, form)
     is_outside = issues.kinds == BOUNDARY
-    inserted = [form.texts.spans(cuts.ways), equal(_outside(issues.only(is_outside), interval), is_outside)]
+    inserted = [form.texts.spans(cuts.ways), spread(_outside(issues.only(is_outside), interval), is_outside)]
     published, at = _published(lines, issues, cuts, inserted)
     values = _injected(published, at, issues, cuts, inserted)
     truth = _truth(lines.text, issues, cuts, values, first_line, form)
@@ -168,7 +168,7 @@ def corrupt_block(
 
 
 def _cuts(lines: Lines, issues: Issues, form: _Form) -> _Cuts:
-    """Return what each issue cuts out; a field that is left out goes with its key and one comma."""
+    """Return what each issue cuts out; a field that is left out goes with its key and one comma, a duplicate's line whole."""
     ends = lines.ends[issues.rows]
     starts = np.where(issues.rows > 0, lines.ends[issues.rows - 1], 0)
     fields = _drawn(issues.fields, form.first_field, form.field_counts, issues.kinds)
@@ -178,14 +178,16 @@ def _cuts(lines: Lines, issues: Issues, form: _Form) -> _Cuts:
     value_starts = key_starts + form.key_widths[fields]
     value_ends = starts + keys[layouts, fields + 1] - 1
     firsts, lasts = form.cuts[ways].T
-    is_missing, is_last = issues.kinds == MISSING, fields == form.fields - 1
+    firsts, lasts = value_starts + firsts, np.where(lasts < 0, value_ends, value_starts + lasts)
+    is_missing, is_copy = issues.kinds == MISSING, issues.kinds == DUPLICATE
+    is_last = fields == form.fields - 1
     return _Cuts(
         line_starts=starts,
         line_ends=ends,
         value_starts=value_starts,
         value_ends=value_ends,
-        firsts=np.where(is_missing, key_starts - is_last, value_starts + firsts),
-        lasts=np.where(is_missing, value_ends + 1 - is_last, np.where(lasts < 0, value_ends, value_starts + lasts)),
+        firsts=np.where(is_missing, key_starts - is_last, np.where(is_copy, starts, firsts)),
+        lasts=np.where(is_missing, value_ends + 1 - is_last, np.where(is_copy, ends, lasts)),
         fields=fields,
         ways=ways,
     )
@@ -208,7 +210,7 @@ def _drawn(words: Words, firsts: Offsets, counts: Words, kinds: NDArray[np.int64
     return firsts[kinds] + (words * counts[kinds] >> np.uint64(32)).astype(np.int64)
 
 
-def _outside(issues: Issues, interval: Interval) -> NDArray[np.void]:
+def _outside(issues: Issues, interval: Interval) -> Spans:
     """Return an instant before the interval, after it, or far in the future, as quoted text."""
     within_a_day = _day_part(issues.distances)
     years = 1 + below(issues.distances, _FARTHEST_YEARS).astype(np.int64)
@@ -217,7 +219,8 @@ def _outside(issues: Issues, interval: Interval) -> NDArray[np.void]:
         (interval.start - 1 - within_a_day, interval.end + within_a_day, interval.end + years * (365 * _DAY)),
     )
     text = np.datetime_as_string(instants.astype("datetime64[us]"), unit="us").astype("S26")
-    return np.char.add(np.char.add(b'"', text), b'Z"').view(f"V{_TIME_WIDTH}")
+    quoted = np.char.add(np.char.add(b'"', text), b'Z"')
+    return Spans(quoted.view(np.uint8), np.arange(len(quoted)) * _TIME_WIDTH, np.full(len(quoted), _TIME_WIDTH))
 
 
 def _day_part(words: Words) -> NDArray[np.int64]:
@@ -238,23 +241,23 @@ def _published(lines: Lines, issues: Issues, cuts: _Cuts, inserted: list[Spans])
     ends = np.cumsum(widths)
     at = ends - widths
     out = np.empty(int(ends[-1]), np.uint8)
-    _copy_kept(out, lines.text, np.append(0, ends[issues.rows]), np.append(0, cuts.line_ends), cuts.line_starts)
-    is_copy = issues.kinds == DUPLICATE
-    copy_joined(out, at[issues.rows[~is_copy]], [run.only(~is_copy) for run in runs])
+    _copy_kept(out, lines.text, np.append(0, ends[issues.rows]), cuts)
+    copy_joined(out, at[issues.rows], runs)
     slashed = cuts.ways == _SLASHES
     for dash in _DASHES:
         out[at[issues.rows[slashed]] + (cuts.value_starts - cuts.line_starts)[slashed] + dash] = ord("/")
-    copies = issues.rows[is_copy]
+    copies = issues.rows[issues.kinds == DUPLICATE]
     copy(out, at[copies], Spans(out, at[origin[copies]], widths[copies]))
     return out, at
 
 
-def _copy_kept(out: Bytes, text: Bytes, at: Offsets, firsts: Offsets, lasts: Offsets) -> None:
-    """Copy the bytes between the lines with an issue: the runs are long where issues are rare, and few otherwise."""
+def _copy_kept(out: Bytes, text: Bytes, at: Offsets, cuts: _Cuts) -> None:
+    """Copy what lies before, between and after the lines with an issue: long runs where these are few, else few runs."""
+    firsts, lasts = np.append(0, cuts.line_ends), np.append(cuts.line_starts, len(text))
+    runs = np.column_stack((at, firsts, lasts))[firsts < lasts]
     target, source = out.data, text.data
-    for place, first, last in zip(at.tolist(), firsts.tolist(), [*lasts.tolist(), len(source)], strict=True):
-        if first < last:
-            target[place : place + last - first] = source[first:last]
+    for place, first, last in runs.tolist():
+        target[place : place + last - first] = source[first:last]
 
 
 def _injected(published: Bytes, at: Offsets, issues: Issues, cuts: _Cuts, inserted: list[Spans]) -> Spans:
@@ -270,7 +273,8 @@ def _truth(text: Bytes, issues: Issues, cuts: _Cuts, injected: Spans, first_line
     is_copy = issues.kinds == DUPLICATE
     original_starts = np.where(is_copy, cuts.line_starts, cuts.value_starts)
     original_ends = np.where(is_copy, cuts.line_ends - 1, cuts.value_ends)
-    line, copied = numbers(first_line + issues.rows), numbers(first_line + issues.copied_rows)
+    line = numbers(first_line + issues.rows)
+    copied = spread(numbers(first_line + issues.copied_rows[is_copy]), is_copy)
     start = _LINE.spans(np.zeros_like(issues.rows))
     truth, at = joined(
         [
@@ -279,7 +283,7 @@ def _truth(text: Bytes, issues: Issues, cuts: _Cuts, injected: Spans, first_line
             form.headings.spans(issues.kinds * form.fields + cuts.fields),
             Spans(text, original_starts, original_ends - original_starts),
             _INJECTED.spans(issues.kinds),
-            Spans(copied.source, copied.starts, copied.widths * is_copy),
+            copied,
             injected,
             _ENDS.spans(issues.kinds),
         ]

@@ -5,7 +5,7 @@ Many spans are copied by few assignments, one for each width that occurs. What t
 """
 
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,6 @@ Text = NDArray[np.void]
 
 _GROUP = 10_000
 _GROUP_DIGITS = 4
-_GROUPS = 4
 _POWERS_OF_TEN = 10 ** np.arange(1, 19)
 
 
@@ -38,10 +37,6 @@ class Spans(NamedTuple):
     source: Bytes
     starts: Offsets
     widths: Offsets
-
-    def only(self, chosen: NDArray[np.bool_]) -> "Spans":
-        """Return some of the spans."""
-        return Spans(self.source, self.starts[chosen], self.widths[chosen])
 
 
 class Phrases:
@@ -114,24 +109,25 @@ def copy_joined(out: Bytes, at: Offsets, runs: Sequence[Spans]) -> None:
 
 def total_widths(runs: Sequence[Spans]) -> Offsets:
     """Return how wide each line is that is made of its span of every run."""
-    widths: Offsets = np.sum([spans.widths for spans in runs], axis=0)
-    return widths
+    return reduce(np.add, [spans.widths for spans in runs])
 
 
-def equal(texts: Text, rows: NDArray[np.bool_]) -> Spans:
-    """Return each row's item of ``texts``, or nothing where ``rows`` says no; there is an item for each yes."""
-    widths = rows * np.int64(texts.dtype.itemsize)
-    return Spans(texts.view(np.uint8), np.cumsum(widths) - widths, widths)
+def spread(spans: Spans, rows: NDArray[np.bool_]) -> Spans:
+    """Return a span for each row: the next one where ``rows`` says yes, and nothing elsewhere."""
+    starts, widths = np.zeros((2, len(rows)), np.int64)
+    starts[rows], widths[rows] = spans.starts, spans.widths
+    return Spans(spans.source, starts, widths)
 
 
 def numbers(values: Offsets) -> Spans:
-    """Return whole numbers from 0 to 10**16 - 1 as text."""
-    groups = [values // _GROUP**place % _GROUP for place in reversed(range(_GROUPS))]
+    """Return whole numbers as text."""
+    groups = [values]
+    while (groups[0] >= _GROUP).any():
+        groups[:1] = np.divmod(groups[0], _GROUP)
     digits = np.stack([decimals("{:04d}", _GROUP).view(np.uint32).take(group) for group in groups], axis=1)
     widths = np.searchsorted(_POWERS_OF_TEN, values, side="right") + 1
-    return Spans(
-        digits.view(np.uint8).reshape(-1), np.arange(1, len(values) + 1) * (_GROUPS * _GROUP_DIGITS) - widths, widths
-    )
+    ends = np.arange(1, len(values) + 1) * (len(groups) * _GROUP_DIGITS)
+    return Spans(digits.view(np.uint8).reshape(-1), ends - widths, widths)
 
 
 @cache
