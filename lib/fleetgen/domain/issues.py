@@ -29,6 +29,7 @@ class Issues:
     copied_rows: NDArray[np.int64]
     """The row that a duplicate copies."""
     distances: Words
+    """How far a boundary violation lies outside."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,8 +53,10 @@ def decide(rows: int, quality: Quality, rate: float, address: Address, block: in
     selected = np.flatnonzero(hit)
     kinds = _kinds(kind_words[selected], selected, quality)
     selected, kinds = selected[kinds >= 0], kinds[kinds >= 0]
-    place, distances = _details(address, block, selected)
-    copied = _copied_rows(place, selected, hit)
+    copied, distances = np.zeros(len(selected), np.int64), np.zeros(len(selected), np.uint64)
+    detailed = (kinds == DUPLICATE) | (kinds == BOUNDARY)
+    place, distances[detailed] = _details(address, block, selected[detailed])
+    copied[detailed] = _copied_rows(place, selected[detailed], hit)
     return Issues(selected, kinds, fields[selected], values[selected], copied, distances)
 
 
