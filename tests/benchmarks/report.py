@@ -4,7 +4,8 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -56,6 +57,22 @@ def pin_to_one_core() -> str:
     core = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})
     return f"pinned to core {core}"
+
+
+def usable_cores() -> set[int]:
+    """Return the cores that this process may use; none where the system does not tell."""
+    return set(os.sched_getaffinity(0)) if sys.platform == "linux" else set()
+
+
+@contextmanager
+def unpinned(cores: set[int]) -> Iterator[None]:
+    """Let a block run on these cores, and go back to those before."""
+    before = usable_cores()
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _processor() -> str:
