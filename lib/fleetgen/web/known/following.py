@@ -190,7 +190,7 @@ class Follower:
         }
 
     def _batch_told(self, stream: Stream, entry: BatchEntry) -> dict[str, Any]:
-        told = entry.model_dump(exclude={"kind", "start", "end", "parts"})
+        told = entry.model_dump(exclude={"kind", "start", "end", "parts", "schema_version"})
         span = {"interval_start": entry.start, "interval_end": entry.end}
         return {"stream": stream, **told, **span, "timestamp": iso(system_now())}
 
