@@ -1,6 +1,8 @@
 """Making a batch's files in a staging folder: the same each time, emptied before, given up at any chunk."""
 
 import hashlib
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import ISSUE_TYPES, Quality, Stream
 from fleetgen.generation.recording import CLOCK_KEYS, clock_meta
 from fleetgen.generation.staging import finish, stage
+from fleetgen.machine import processors
 from fleetgen.storage.bronze import TRUTH_FILE, staged_batch, staged_truth
 from fleetgen.storage.reading import read_json
 from support.domain_cases import QUARTER, emulated, only_segment
@@ -60,3 +63,23 @@ def test_the_meta_on_disk_has_the_clock_too(tmp_path: Path) -> None:
     told = read_json(staged_batch(tmp_path) / "batch_meta.json")
     assert {key: value for key, value in told.items() if key not in CLOCK_KEYS} == staged.meta
     assert set(CLOCK_KEYS) <= set(told)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_large_batch_is_the_same_on_one_core_and_on_two(tmp_path: Path, cores: int) -> None:
+    usable = os.sched_getaffinity(0)
+    if len(usable) < cores:
+        pytest.skip("this machine has but one core for us")
+    segment = only_segment(emulated(events_per_batch=(40_000, 40_000)))
+    batch = BatchInputs(Stream.EVENTS, 3, QUARTER, segment, (segment,), company_count=20)
+    names: set[str] = set()
+
+    os.sched_setaffinity(0, set(sorted(usable)[:cores]))
+    try:
+        staged = stage(tmp_path, batch, progress=lambda: names.update(each.name for each in threading.enumerate()))
+    finally:
+        os.sched_setaffinity(0, usable)
+
+    content = (staged_batch(staged.folder) / "events.jsonl").read_bytes()
+    assert staged.meta["sha256"] == hashlib.sha256(content).hexdigest()
+    assert any(name.startswith("hashing") for name in names) == (cores > 1 and processors() > 1)

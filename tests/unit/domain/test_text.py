@@ -1,0 +1,69 @@
+"""Text as arrays of bytes: spans of any widths come together in order, numbers read as Python writes them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examined
+from hypothesis import strategies as st
+
+from fleetgen.domain.text import Bytes, Lines, Phrases, Spans, copy, joined, lines_of, numbers, spread
+
+SOURCE = bytes(range(65, 91)) * 20
+
+
+def spans(chosen: list[tuple[int, int]]) -> Spans:
+    starts, widths = np.array(chosen, np.int64).reshape(-1, 2).T
+    return Spans(np.frombuffer(SOURCE, np.uint8), starts, widths)
+
+
+def told(each: Spans) -> list[bytes]:
+    places = zip(each.starts.tolist(), each.widths.tolist(), strict=True)
+    return [each.source[start : start + width].tobytes() for start, width in places]
+
+
+def text(content: bytes) -> Bytes:
+    return np.frombuffer(content, np.uint8)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 300)), min_size=3, max_size=3), min_size=1))
+@examined(max_examples=100, derandomize=True, deadline=None)
+def test_lines_are_their_spans_one_behind_the_other(rows: list[list[tuple[int, int]]]) -> None:
+    runs = [spans([row[place] for row in rows]) for place in range(3)]
+
+    out, starts = joined(runs)
+
+    lines = [b"".join(SOURCE[start : start + width] for start, width in row) for row in rows]
+    assert out.tobytes() == b"".join(lines)
+    assert starts.tolist() == [sum(map(len, lines[:row])) for row in range(len(lines))]
+
+
+def test_what_was_written_can_be_copied_further() -> None:
+    out = np.frombuffer(bytearray(b"one.two.........."), np.uint8)
+    copy(out, np.array([8, 12]), Spans(out, np.array([4, 0]), np.array([3, 3])))
+    assert out.tobytes() == b"one.two.two.one.."
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [0], [7, 10], [9_999, 10_000, 0], [10**8 - 1, 10**8], [1, 10**12, 999, 10**16 + 5], [2**63 - 1]],
+)
+def test_numbers_read_as_python_writes_them(values: list[int]) -> None:
+    assert told(numbers(np.array(values, np.int64))) == [b"%d" % value for value in values]
+
+
+def test_phrases_are_chosen_by_number_and_may_be_empty() -> None:
+    assert told(Phrases([b"ab", b"", b"c"]).spans(np.array([2, 0, 1, 0]))) == [b"c", b"ab", b"", b"ab"]
+
+
+def test_spans_are_spread_over_the_rows_that_have_one() -> None:
+    assert told(spread(spans([(0, 2), (3, 1)]), np.array([False, True, False, True]))) == [b"", b"AB", b"", b"D"]
+
+
+def test_chunks_of_lines_become_one() -> None:
+    chunks = [
+        Lines(text(b"a\nbc\n"), np.array([2, 5]), np.array([0, 1])),
+        Lines(text(b"d\n"), np.array([2]), np.array([1])),
+    ]
+    whole = lines_of(chunks)
+    assert (whole.text.tobytes(), whole.ends.tolist(), whole.layouts.tolist()) == (b"a\nbc\nd\n", [2, 5, 7], [0, 1, 1])
+    assert [len(column) for column in lines_of([])] == [0, 0, 0]
