@@ -13,7 +13,7 @@ from fleetgen.domain.drivers import EventPlan, plan_events
 from fleetgen.domain.encoding import CHUNK_ROWS, encode_companies, encode_events
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import Interval, Segment, Settings, Stream
-from fleetgen.domain.text import Bytes, Lines, lines_of
+from fleetgen.domain.text import Bytes, Lines
 
 PART_ROWS = 262_144
 """A batch with more lines has several parts, each ending with the first block that reaches this many."""
@@ -85,14 +85,17 @@ class Batch:
             yield from (chunk.text for chunk in self.encode_block(block, chunk_rows))
 
     def pieces(self, blocks: range | None = None, chunk_rows: int = CHUNK_ROWS) -> Iterator[Piece]:
-        """Yield the lines of some blocks, or of all, as they are published, with the truth about what was injected."""
+        """Yield the lines of some blocks, or of all, as they are published, with the truth about what was injected.
+
+        Where issues are injected, a block is one chunk: a duplicate may copy any earlier line of its block.
+        """
         if self.corrupt_block is None:
             yield from (Piece(chunk.data) for chunk in self.clean_lines(blocks, chunk_rows))
             return
         for block in range(len(self.block_rows)) if blocks is None else blocks:
-            clean = lines_of(list(self.encode_block(block, chunk_rows)))
-            corrupted = self.corrupt_block(block, 1 + sum(self.block_rows[:block]), clean)
-            yield Piece(corrupted.lines, corrupted.truth, corrupted.issues)
+            for clean in self.encode_block(block, self.block_rows[block]):
+                corrupted = self.corrupt_block(block, 1 + sum(self.block_rows[:block]), clean)
+                yield Piece(corrupted.lines, corrupted.truth, corrupted.issues)
 
 
 def make_batch(inputs: BatchInputs) -> Batch:

@@ -52,19 +52,6 @@ class Phrases:
         return Spans(self._source, self._starts.take(choices), self._widths.take(choices))
 
 
-def lines_of(chunks: Sequence[Lines]) -> Lines:
-    """Return the lines of some chunks as one."""
-    sizes = np.array([len(chunk.text) for chunk in chunks], np.int64)
-    starts = (np.cumsum(sizes) - sizes).tolist()
-    ends = [chunk.ends + start for chunk, start in zip(chunks, starts, strict=True)]
-    nothing = np.empty(0, np.int64)
-    return Lines(
-        np.concatenate([nothing.astype(np.uint8), *(chunk.text for chunk in chunks)]),
-        np.concatenate([nothing, *ends]),
-        np.concatenate([nothing, *(chunk.layouts for chunk in chunks)]),
-    )
-
-
 def place(out: Bytes, at: Offsets, text: Text) -> None:
     """Write item i of ``text`` to ``out`` from byte ``at[i]`` on."""
     _windows(out, text.dtype.itemsize)[at] = text

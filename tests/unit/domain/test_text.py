@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as examined
 from hypothesis import strategies as st
 
-from fleetgen.domain.text import Bytes, Lines, Phrases, Spans, copy, joined, lines_of, numbers, spread
+from fleetgen.domain.text import Phrases, Spans, copy, joined, numbers, spread
 
 SOURCE = bytes(range(65, 91)) * 20
 
@@ -19,10 +19,6 @@ def spans(chosen: list[tuple[int, int]]) -> Spans:
 def told(each: Spans) -> list[bytes]:
     places = zip(each.starts.tolist(), each.widths.tolist(), strict=True)
     return [each.source[start : start + width].tobytes() for start, width in places]
-
-
-def text(content: bytes) -> Bytes:
-    return np.frombuffer(content, np.uint8)
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 300)), min_size=3, max_size=3), min_size=1))
@@ -57,13 +53,3 @@ def test_phrases_are_chosen_by_number_and_may_be_empty() -> None:
 
 def test_spans_are_spread_over_the_rows_that_have_one() -> None:
     assert told(spread(spans([(0, 2), (3, 1)]), np.array([False, True, False, True]))) == [b"", b"AB", b"", b"D"]
-
-
-def test_chunks_of_lines_become_one() -> None:
-    chunks = [
-        Lines(text(b"a\nbc\n"), np.array([2, 5]), np.array([0, 1])),
-        Lines(text(b"d\n"), np.array([2]), np.array([1])),
-    ]
-    whole = lines_of(chunks)
-    assert (whole.text.tobytes(), whole.ends.tolist(), whole.layouts.tolist()) == (b"a\nbc\nd\n", [2, 5, 7], [0, 1, 1])
-    assert [len(column) for column in lines_of([])] == [0, 0, 0]
