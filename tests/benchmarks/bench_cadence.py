@@ -5,6 +5,8 @@ the lag over the ticks.
 """
 
 import argparse
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,9 @@ from fleetgen.cadence.loop import WakeUp, run
 from fleetgen.domain.records import SECOND
 
 INTERVAL = SECOND // 10
-GOAL_P95_MS = 1.0
+GOAL_P50_MS = 0.1
+GOAL_P95_MS = 0.2
+GOAL_BUSY_P99_MS = 2.0
 GOAL_DRIFT_MS = 0.001
 
 
@@ -77,8 +81,17 @@ def lags_of_sleep(ticks: int) -> list[int]:
     return lags
 
 
+def lags_beside_a_busy_process(ticks: int) -> list[int]:
+    """Tick by absolute deadlines while another process computes without a rest."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            return lags_of_loop(ticks)
+        finally:
+            busy.kill()
+
+
 def main() -> None:
-    """Measure the three one after another."""
+    """Measure one way after another."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--ticks", type=int, default=1000, help="ticks of each way")
     arguments.add_argument("--quick", action="store_true", help="100 ticks")
@@ -86,6 +99,7 @@ def main() -> None:
     ticks = 100 if options.quick else options.ticks
     ways: dict[str, Callable[[int], list[int]]] = {
         "fleetgen, absolute deadline": lags_of_loop,
+        "fleetgen, beside a busy process": lags_beside_a_busy_process,
         "APScheduler 3, interval job": lags_of_apscheduler,
         "time.sleep(interval)": lags_of_sleep,
     }
@@ -98,8 +112,11 @@ def main() -> None:
         rows.append([way, *(f"{value:.3f}" for value in lag), f"{drifts[way]:+.5f}"])
     print_table(["way", "lag p50 ms", "p95", "p99", "max", "drift ms/tick"], rows)
     own = "fleetgen, absolute deadline"
-    late = float(np.percentile(measured[own], 95))
-    print_goal(f"lag p95 of at most {GOAL_P95_MS} ms on an idle machine", late <= GOAL_P95_MS)
+    half, most = np.percentile(measured[own], [50, 95])
+    busy = np.percentile(measured["fleetgen, beside a busy process"], 99)
+    print_goal(f"lag p50 of at most {GOAL_P50_MS} ms on an idle machine", bool(half <= GOAL_P50_MS))
+    print_goal(f"lag p95 of at most {GOAL_P95_MS} ms on an idle machine", bool(most <= GOAL_P95_MS))
+    print_goal(f"lag p99 of at most {GOAL_BUSY_P99_MS} ms beside a busy process", bool(busy <= GOAL_BUSY_P99_MS))
     print_goal(f"no drift (below {GOAL_DRIFT_MS * 1000:.0f} µs a tick)", abs(drifts[own]) < GOAL_DRIFT_MS)
 
 

@@ -21,7 +21,7 @@ from fleetgen.generation.cleaning import clean
 from fleetgen.generation.outcomes import Published
 from fleetgen.generation.repairing import repair
 from fleetgen.processes.reporting import Reporter
-from fleetgen.storage.bronze import publish_batch, staged_truth
+from fleetgen.storage.bronze import publish_batch, staged_batch, staged_truth
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.supervision.orphans import die_with_parent
 from fleetgen.telemetry.logs import start_logging
@@ -410,8 +410,7 @@ def test_a_published_truth_is_a_rename_of_what_was_staged(demo: Simulation) -> N
     # given a batch staged by hand in place of a published one
     layout, name = demo.loaded.layout, some_batch(demo, Stream.EVENTS)
     staged = layout.staging / "events-7"
-    staged.mkdir()
-    layout.batch(Stream.EVENTS, name).rename(staged / "batch")
+    layout.batch(Stream.EVENTS, name).rename(staged_batch(staged))
     shutil.copytree(layout.truth(Stream.EVENTS, name), staged_truth(staged))
     inode = (staged_truth(staged) / "issues.jsonl").stat().st_ino
 
@@ -420,7 +419,7 @@ def test_a_published_truth_is_a_rename_of_what_was_staged(demo: Simulation) -> N
 
     # then the truth is that file, and nothing stays in staging
     assert (layout.truth(Stream.EVENTS, name) / "issues.jsonl").stat().st_ino == inode
-    assert not staged.exists()
+    assert list(layout.staging.iterdir()) == []
     assert differences(demo) == []
 
 

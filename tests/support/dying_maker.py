@@ -17,8 +17,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from fleetgen.domain.records import SECOND, Stream
+from fleetgen.generation import rounds
+from fleetgen.generation.backfilling import Backfill, Span
 from fleetgen.generation.checking import check
 from fleetgen.generation.cleaning import clean
 from fleetgen.generation.repairing import repair
@@ -116,9 +119,18 @@ def passing(seconds: int) -> list[Step]:
 
 def edit(life: Life) -> None:
     """Alter the size of company batches, which opens a segment."""
-    life.change(companies_per_batch="7")
+    _open_segment(life, companies_per_batch="7")
+
+
+def _open_segment(life: Life, **changes: str) -> None:
+    life.change(**changes)
     for maker in life.simulation.makers.values():
         maker.follow_config()
+
+
+def soil(life: Life) -> None:
+    """Inject issues from now on, so that batches have truths."""
+    _open_segment(life, enabled="true")
 
 
 def be_away(life: Life) -> None:
@@ -167,6 +179,25 @@ def keep_few(life: Life) -> None:
         maker.take_over(life.simulation.loaded.config)
 
 
+def backfill(batches: int) -> Step:
+    """Do what `fleetgen backfill` does, in rounds of three batches; nobody else holds the streams meanwhile."""
+
+    def step(life: Life) -> None:
+        life.simulation.stop()
+        loaded = life.simulation.loaded
+        until = life.simulation.clock.moment + batches * 5 * SECOND
+        with (
+            patch.object(rounds, "ROUND_BATCHES", 3),
+            Backfill(loaded.layout, loaded.config, Span(None, until, None), until) as history,
+        ):
+            for _ in history.fill(history.begin(), 1, lambda: None):
+                pass
+        life.simulation.clock.moment = until
+        life.simulation.start()
+
+    return step
+
+
 def clean_all(life: Life) -> None:
     """Do what `fleetgen clean` does."""
     clean(life.simulation.loaded.layout)
@@ -178,6 +209,7 @@ LIVES: dict[str, list[Step]] = {
     "gaps": [*passing(5), pause, *passing(15), resume, *passing(10), be_away, *passing(5)],
     "repair": [*passing(20), lose_batches, repair_batches, *passing(5)],
     "prune": [*passing(15), keep_few, *passing(15)],
+    "backfill": [*passing(5), soil, backfill(7), *passing(5)],
     "clean": [*passing(10), pause, clean_all, resume, *passing(10)],
 }
 

@@ -1,6 +1,5 @@
-"""Owns the commands about data: generate, replay, verify, schema."""
+"""Owns the commands about data: generate, replay, schema."""
 
-import json
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,18 +11,16 @@ import click
 from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.schedule import floor
 from fleetgen.cli.output import load_in_use, with_config
-from fleetgen.cli.progress import progress_bar
 from fleetgen.config.durations import Duration
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.batches import Batch
 from fleetgen.domain.records import SECOND, Interval, Settings, Stream
 from fleetgen.domain.schemas import SCHEMA_FORMS, schema_text
-from fleetgen.errors import DifferenceFound, UsageError
-from fleetgen.generation import by_hand, checking, repairing
+from fleetgen.errors import UsageError
+from fleetgen.generation import by_hand, checking
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.files import cannot_create
 
-_NEWEST = 100
 _LONGEST = Duration(1, 366 * 86_400)
 
 STREAM = click.Choice([stream.value for stream in Stream])
@@ -145,43 +142,6 @@ def replay(stream: str, batch_id: str, clean: bool, config_file: Path) -> None:
     if clean:
         batch = replace(batch, corrupt_block=None)
     _write(batch, sys.stdout.buffer)
-
-
-@click.command
-@click.option("--all", "check_all", is_flag=True, help=f"Every batch, not only the newest {_NEWEST} of each stream.")
-@click.option("--repair", is_flag=True, help="Publish again, with the same bytes, what was deleted or damaged by hand.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_config
-def verify(check_all: bool, repair: bool, as_json: bool, config_file: Path) -> None:
-    """Make batches again from manifest and ledger, and compare them with what is on disk. Exit status 1 on a difference."""
-    dataset = Dataset(load_in_use(config_file).layout)
-    manifest = checking.require_dataset(dataset)
-    newest = None if check_all else _NEWEST
-    total = sum(min(manifest.head(stream).next_batch, newest or sys.maxsize) for stream in Stream)
-    with progress_bar() as bar:
-        task = bar.add_task("Checking", total=total)
-        found = list(checking.check(dataset, newest, lambda done: bar.update(task, completed=done)))
-    repaired = [repair and repairing.repair(dataset, manifest, each) for each in found]
-    _print_differences(found, repaired, total, as_json)
-    left = repaired.count(False)
-    if left:
-        raise DifferenceFound(f"{left} {'difference' if left == 1 else 'differences'} in {total} batches.")
-    if not found and not as_json:
-        rest = "" if check_all else f" (the newest {_NEWEST} of each stream at most; --all checks every one)"
-        click.echo(f"{total} batches checked: no difference{rest}.")
-
-
-def _print_differences(found: list[checking.Difference], repaired: list[bool], total: int, as_json: bool) -> None:
-    pairs = list(zip(found, repaired, strict=True))
-    if as_json:
-        listed = [
-            {"stream": each.stream, "batch_id": each.batch_id, "difference": each.text, "repaired": done}
-            for each, done in pairs
-        ]
-        click.echo(json.dumps({"batches": total, "differences": listed}, indent=2))
-        return
-    for each, done in pairs:
-        click.echo(f"{each}; repaired" if done else str(each))
 
 
 @click.command

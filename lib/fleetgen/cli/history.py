@@ -1,8 +1,5 @@
 """Owns `fleetgen backfill`: history at full speed, without a supervisor."""
 
-import multiprocessing
-import os
-import signal
 from pathlib import Path
 
 import click
@@ -10,12 +7,12 @@ import click
 from fleetgen.cadence.clock import system_now
 from fleetgen.cli.output import moment, with_config
 from fleetgen.cli.progress import progress_bar
+from fleetgen.cli.workers import start_maker
 from fleetgen.config.loading import load
 from fleetgen.domain.records import iso
 from fleetgen.errors import UsageError
 from fleetgen.generation.backfilling import Backfill, Span, default_start
 from fleetgen.processes.memory import keep_freed_memory
-from fleetgen.supervision.orphans import die_with_parent
 
 
 @click.command
@@ -44,17 +41,7 @@ def backfill(start: str | None, until: str | None, batches: int | None, jobs: in
         made = 0
         with progress_bar() as bar:
             task = bar.add_task("Backfilling", total=history.batches_up_to(end))
-            for _ in history.fill(end, jobs, _start_worker):
+            for _ in history.fill(end, jobs, start_maker):
                 made += 1
                 bar.update(task, completed=made)
     click.echo(f"{made} batches made: the dataset in {loaded.layout.data} now ends at {iso(history.stands_at())}.")
-
-
-def _start_worker() -> None:
-    """Let a worker die with the command, and leave Ctrl-C to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
-    keep_freed_memory()
-    parent = multiprocessing.parent_process()
-    if parent is not None and os.getppid() != parent.pid:
-        os._exit(1)  # the command was killed before this worker could ask to die with it

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from dataclasses import dataclass
 
 import click
 
@@ -13,30 +14,40 @@ from fleetgen.cli.surroundings import settle
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A command as the list shows it, without importing it."""
+
+    module: str
+    summary: str
+    """What it does, in one line; the first sentence of its help where that is short enough."""
+
+
 _COMMANDS = {
-    "up": "process_set",
-    "down": "process_set",
-    "status": "process_set",
-    "reload": "process_set",
-    "ctl": "process_set",
-    "run": "running",
-    "mode": "configuration",
-    "config": "configuration",
-    "init": "configuration",
-    "pause": "lifecycle",
-    "resume": "lifecycle",
-    "clean": "lifecycle",
-    "logs": "logs",
-    "metrics": "metrics",
-    "query": "tables",
-    "tables": "tables",
-    "generate": "data",
-    "replay": "data",
-    "verify": "data",
-    "inspect": "inspecting",
-    "score": "scoring",
-    "backfill": "history",
-    "schema": "data",
+    "up": _Listed("process_set", "Start the set in the foreground; Ctrl-C stops it."),
+    "down": _Listed("process_set", "Stop the set and wait until it has ended."),
+    "status": _Listed("status", "Show the processes and where each stream stands."),
+    "reload": _Listed("process_set", "Bring changed ports, addresses, token or paths.data into force."),
+    "ctl": _Listed("process_set", "Call supervisorctl with the right file."),
+    "run": _Listed("running", "Run one process in the foreground; what supervisord starts."),
+    "mode": _Listed("configuration", "Show the mode, or set it by editing that one line."),
+    "config": _Listed("configuration", "Check, show and choose the configuration."),
+    "init": _Listed("configuration", "Make DIRECTORY a place for a set of its own."),
+    "pause": _Listed("lifecycle", "Publish nothing until `resume`; survives restarts."),
+    "resume": _Listed("lifecycle", "Go on with the next interval."),
+    "clean": _Listed("lifecycle", "Delete the whole dataset; logs stay unless asked."),
+    "logs": _Listed("logs", "Show the log of all processes, or of some, merged by time."),
+    "metrics": _Listed("metrics", "List what the running processes export to Prometheus."),
+    "query": _Listed("tables", "Ask in SQL over bronze, silver, quarantine and gold."),
+    "tables": _Listed("tables", "List the pipeline's tables with their rows, files and sizes."),
+    "generate": _Listed("data", "Make one batch by hand, beside the dataset."),
+    "replay": _Listed("data", "Make a published batch again and print it, byte for byte."),
+    "verify": _Listed("verifying", "Make batches again and compare them with what is on disk."),
+    "score": _Listed("scoring", "Score a pipeline: precision and recall of what it quarantined."),
+    "inspect": _Listed("inspecting", "Show a published batch, with what was injected into it."),
+    "backfill": _Listed("history", "Make history at full speed, with the bytes of a running set."),
+    "schema": _Listed("data", "Print the schema of a stream's records."),
 }
 
 
@@ -49,9 +60,14 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"fleetgen.cli.{_COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"fleetgen.cli.{_COMMANDS[cmd_name].module}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list from the summaries: help imports no command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, listed.summary) for name, listed in _COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

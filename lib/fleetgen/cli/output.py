@@ -5,17 +5,16 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from fleetgen.config.loading import LoadedConfig, in_full
-from fleetgen.config.model import folder
-from fleetgen.config.tables.running import Paths
-from fleetgen.config.watching import load_or_last_good
 from fleetgen.domain.records import instant
 from fleetgen.errors import FleetgenError, UsageError
 from fleetgen.storage.files import remedy_of
+
+if TYPE_CHECKING:
+    from fleetgen.config.loading import LoadedConfig
 
 DEFAULT_CONFIG = Path("etc/generator.toml")
 
@@ -37,9 +36,11 @@ def _default_config() -> Path:
     return Path(named) if named else DEFAULT_CONFIG
 
 
-def load_in_use(config_file: Path) -> LoadedConfig:
+def load_in_use(config_file: Path) -> "LoadedConfig":
     """Return the configuration; while it is invalid, the last good one, with a warning: a running set uses that."""
-    loaded, fault = load_or_last_good(config_file, folder(in_full(config_file), Paths().run))
+    from fleetgen.config.watching import load_or_last_good_beside  # help needs no configuration
+
+    loaded, fault = load_or_last_good_beside(config_file)
     if fault is not None:
         click.echo(click.style("fleetgen: ", fg="yellow") + f"the last valid configuration is used. {fault}", err=True)
     return loaded

@@ -1,7 +1,6 @@
 """Owns the commands about the whole set: up, down, status, ctl."""
 
 import errno
-import json
 import os
 import socket
 import sys
@@ -12,29 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from fleetgen.cadence.clock import system_now
-from fleetgen.cli.console import wide_console
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.cli.welcome import welcome
 from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.token import read_token, token_mark
 from fleetgen.config.watching import keep_as_last_good
-from fleetgen.domain.records import Stream, iso
 from fleetgen.errors import ConfigurationError, HeldByAnother, Unreachable
-from fleetgen.generation import lifecycle
-from fleetgen.generation.dataset import Dataset
 from fleetgen.machine import has_ended
 from fleetgen.storage.files import make_folder, make_private, replace_file
 from fleetgen.storage.probing import require_disk, require_path_for_tables
-from fleetgen.supervision.client import ProcessState, Supervisor
+from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.extras import check_extras
+from fleetgen.supervision.finding import conf_places, set_of
 from fleetgen.supervision.limits import check_limits, ensure_temporary_folder
 from fleetgen.supervision.programs import (
-    CONF_FILE,
     Program,
     programs,
     record_programs,
@@ -87,7 +78,7 @@ def reload(config_file: Path) -> None:
             "`fleetgen up`."
         )
     offset = recorded_offset(loaded)
-    in_force = "".join(path.read_text() for path in _conf_places(loaded) if path.exists())
+    in_force = "".join(path.read_text() for path in conf_places(loaded) if path.exists())
     check_extras(loaded)
     read_token(loaded)
     for program in programs(loaded, offset):
@@ -105,7 +96,7 @@ def reload(config_file: Path) -> None:
 def down(config_file: Path) -> None:
     """Stop the set and wait until it has ended."""
     loaded = load_in_use(config_file)
-    supervisor = _supervisor(loaded)
+    supervisor = set_of(loaded)
     if not supervisor.is_up():
         click.echo("The set is not running.")
         return
@@ -119,31 +110,14 @@ def down(config_file: Path) -> None:
     click.echo("The set has stopped.")
 
 
-@click.command
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_config
-def status(as_json: bool, config_file: Path) -> None:
-    """Show the processes and where each stream stands. Exit status 69 if the set is not running."""
-    loaded = load_in_use(config_file)
-    supervisor = _supervisor(loaded)
-    running = supervisor.is_up()
-    facts = _facts(loaded, running, supervisor.processes() if running else [])
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-    else:
-        _print_facts(facts)
-    if not running:
-        raise Unreachable("The set is not running: start it with `fleetgen up`.")
-
-
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @with_config
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ctl(config_file: Path, arguments: tuple[str, ...]) -> None:
     """Call supervisorctl with the right file, such as `fleetgen ctl stop driver`."""
     loaded = load_in_use(config_file)
-    conf = next((path for path in _conf_places(loaded) if socket_of(path, loaded.file) is not None), None)
-    if conf is None or not _supervisor(loaded).is_up():
+    conf = next((path for path in conf_places(loaded) if socket_of(path, loaded.file) is not None), None)
+    if conf is None or not set_of(loaded).is_up():
         raise Unreachable("The set is not running: start it with `fleetgen up`.")
     os.environ["PYTHONUTF8"] = "1"
     command = [sys.executable, "-m", "supervisor.supervisorctl", "--configuration", str(conf), *arguments]
@@ -156,16 +130,8 @@ def _become_supervisord(conf: Path) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "fleetgen.supervision.daemon", "--configuration", str(conf)])
 
 
-def _supervisor(loaded: LoadedConfig) -> Supervisor:
-    """Return the set's supervisord: the one that the configuration names, or the one that was last started by it."""
-    found = (socket_of(conf, loaded.file) for conf in _conf_places(loaded))
-    started = (Supervisor(path) for path in found if path is not None)
-    named = Supervisor(loaded.socket)
-    return next((each for each in (named, *started) if each.is_up()), named)
-
-
 def _refuse_second(loaded: LoadedConfig) -> None:
-    supervisor = _supervisor(loaded)
+    supervisor = set_of(loaded)
     if supervisor.is_up():
         raise HeldByAnother(
             f"The set is already running (supervisord is process {supervisor.pid()}). See it with `fleetgen status`, "
@@ -202,75 +168,12 @@ def _resolved(program: Program) -> tuple[Any, Any, int, str, Any]:
         ) from fault
 
 
-def _conf_places(loaded: LoadedConfig) -> tuple[Path, Path]:
-    return loaded.file.parent / CONF_FILE, loaded.run / CONF_FILE
-
-
 def _write_conf(loaded: LoadedConfig, text: str) -> Path:
     """Write supervisord's file beside the configuration, where supervisorctl looks, or else into the run folder."""
-    beside, fallback = _conf_places(loaded)
+    beside, fallback = conf_places(loaded)
     try:
         replace_file(beside, text.encode())
     except OSError:
         replace_file(fallback, text.encode())
         return fallback
     return beside
-
-
-def _facts(loaded: LoadedConfig, running: bool, processes: list[ProcessState]) -> dict[str, Any]:
-    dataset = Dataset(loaded.layout)
-    manifest = dataset.read()
-    facts: dict[str, Any] = {
-        "running": running,
-        "mode": loaded.config.mode,
-        "paused": bool(manifest and manifest.desired.paused),
-        "data": str(loaded.layout.data),
-        "processes": [
-            {"name": each.name, "state": each.state, "pid": each.pid or None, "uptime_seconds": each.uptime_seconds}
-            for each in processes
-        ],
-        "streams": [],
-    }
-    if manifest is not None and manifest.origin is not None:
-        facts["mode"] = dataset.segments(manifest)[-1].settings.mode
-        for stream in Stream:
-            head = manifest.head(stream)
-            stalled = dataset.stalled_until(manifest, stream, system_now())
-            facts["streams"].append(
-                {
-                    "stream": stream.value,
-                    "batches": sum(head.totals.batches.values()),
-                    "records": head.totals.records,
-                    "last_batch_id": head.last_batch_id,
-                    "stalled_until": None if stalled is None else iso(stalled),
-                    "next_due": iso(dataset.next_interval(manifest, stream).end),
-                    "backlog": {name: manifest.backlog(name, stream) for name in sorted(manifest.consumers)},
-                }
-            )
-    return facts
-
-
-def _print_facts(facts: dict[str, Any]) -> None:
-    console = wide_console()
-    paused = ", paused" if facts["paused"] else ""
-    console.print(f"[bold]{facts['mode']}[/bold] mode{paused}; data in {escape(facts['data'])}", soft_wrap=True)
-    if facts["processes"]:
-        table = Table("process", "state", "pid", "uptime", box=None, header_style="dim")
-        for each in facts["processes"]:
-            table.add_row(each["name"], each["state"], str(each["pid"] or "-"), f"{each['uptime_seconds']} s")
-        console.print(table)
-    if facts["streams"]:
-        _print_streams(console, facts["streams"])
-    for each in facts["streams"]:
-        if until := each["stalled_until"]:
-            console.print(f"{each['stream']} wait: {lifecycle.stall(until)}.", style="yellow", markup=False)
-
-
-def _print_streams(console: Console, streams: list[dict[str, Any]]) -> None:
-    behind = [f"{name} behind" for name in streams[0]["backlog"]]
-    table = Table("stream", "batches", "records", "last batch", "next due", *behind, box=None, header_style="dim")
-    for each in streams:
-        counts = (f"{each['batches']:,}", f"{each['records']:,}")
-        backlog = (f"{count:,}" for count in each["backlog"].values())
-        table.add_row(each["stream"], *counts, each["last_batch_id"] or "-", each["next_due"][11:19], *backlog)
-    console.print(table)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetgen.config.loading import LAST_GOOD, LoadedConfig, content_of, in_full, load, parse, read_text
+from fleetgen.config.model import folder
+from fleetgen.config.tables.running import Paths
 from fleetgen.domain.records import SECOND
 from fleetgen.errors import ConfigurationError
 from fleetgen.storage.files import make_folder, replace_file
@@ -81,3 +83,8 @@ def load_or_last_good(file: Path, run: Path | None) -> tuple[LoadedConfig, str |
             raise
         text = read_text(last_good)
         return LoadedConfig(in_full(file), parse(text, last_good), text, content), str(fault)
+
+
+def load_or_last_good_beside(file: Path) -> tuple[LoadedConfig, str | None]:
+    """Do the same for a file alone: an invalid one does not say where the run folder is, so it is where it is by default."""
+    return load_or_last_good(file, folder(in_full(file), Paths().run))

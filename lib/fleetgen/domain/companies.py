@@ -5,6 +5,7 @@ Companies are numbered from 0 in the order of their batches. Writing them down i
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ from fleetgen.domain.randomness import Address, Origin, Purpose, Words, below
 from fleetgen.domain.records import Interval, Segment, Settings
 
 BLOCK_COMPANIES = 4096
+_KEPT_PLACES = 1024
+"""Companies whose draws are kept together."""
+_MOST_KEPT = 4
+"""So many of these are asked for at once; more are drawn anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +121,36 @@ def _active_among(segment: Segment, numbers: NDArray[np.int64]) -> NDArray[np.in
 
 
 def _draws(segment: Segment, numbers: NDArray[np.int64], purpose: Purpose) -> tuple[Words, Words, Words, Words]:
-    """Return the draws of companies by number: the same that `company_block` makes batch by batch."""
-    batches, places = np.divmod(numbers - segment.first_company, segment.settings.companies_per_batch)
-    batches += segment.first_company_batch
+    """Return the draws of companies by number: the same that `company_block` makes batch by batch.
+
+    Few companies reach the events of many batches: their draws are kept.
+    """
+    place = (segment.settings.seed, segment.first_company_batch, segment.settings.companies_per_batch)
+    places = numbers - segment.first_company
+    first, last = int(places[0]) // _KEPT_PLACES, int(places[-1]) // _KEPT_PLACES
+    if last - first >= _MOST_KEPT:
+        return _draws_at(*place, purpose, places)
+    kept = [_kept_draws(*place, purpose, number) for number in range(first, last + 1)]
+    at = places - first * _KEPT_PLACES
+    word_0, word_1, word_2, word_3 = np.concatenate(kept, axis=1).take(at, axis=1)
+    return word_0, word_1, word_2, word_3
+
+
+@lru_cache(maxsize=2 * _MOST_KEPT)
+def _kept_draws(seed: int, first_batch: int, per_batch: int, purpose: Purpose, number: int) -> NDArray[np.uint64]:
+    """Return the draws of `_KEPT_PLACES` companies, (4, n)."""
+    places = np.arange(number * _KEPT_PLACES, (number + 1) * _KEPT_PLACES)
+    return np.stack(_draws_at(seed, first_batch, per_batch, purpose, places))
+
+
+def _draws_at(
+    seed: int, first_batch: int, per_batch: int, purpose: Purpose, places: NDArray[np.int64]
+) -> tuple[Words, Words, Words, Words]:
+    """Return the draws of companies by their places in a segment."""
+    batches, places = np.divmod(places, per_batch)
+    batches += first_batch
     blocks, draws = np.divmod(places, BLOCK_COMPANIES)
-    address = Address(segment.settings.seed, Origin.COMPANIES, 0, purpose)
+    address = Address(seed, Origin.COMPANIES, 0, purpose)
     return address.draws_at(draws.astype(np.uint64), blocks.astype(np.uint64), batches.astype(np.uint64))
 
 

@@ -58,9 +58,14 @@ def poisson(mean: Fraction, least: int = 0, most: int | None = None) -> CountTab
 
 def choice_thresholds(weights: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Return the names and, for all but the last, the 32-bit threshold below which a word chooses it or an earlier one."""
-    exact = [Fraction(weight) for weight in weights.values()]
+    return tuple(weights), _thresholds(tuple(weights.values()))
+
+
+@lru_cache(maxsize=64)
+def _thresholds(weights: tuple[float, ...]) -> tuple[int, ...]:
+    exact = [Fraction(weight) for weight in weights]
     total = sum(exact)
-    return tuple(weights), tuple(int(part / total * 2**32) for part in accumulate(exact[:-1]))
+    return tuple(int(part / total * 2**32) for part in accumulate(exact[:-1]))
 
 
 def choose(words: Words, thresholds: Sequence[int]) -> NDArray[np.uint8]:

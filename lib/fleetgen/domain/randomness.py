@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 Words = NDArray[np.uint64]
 
 _ROUNDS = 10
-_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _WORD = 0xFFFFFFFF
 _SHIFT = np.uint64(32)
 _MASK = np.uint64(_WORD)
 _BATCH_HIGH_BITS = 16
+_SLICE = 4096
+"""Counters that are worked on at once: their words stay near the processor."""
 
 
 class Purpose(IntEnum):

@@ -69,7 +69,7 @@ def utc(instant: int) -> datetime:
 
 def iso(instant: int) -> str:
     """Return an instant as ``2026-01-31T12:00:00.000000Z``; always six decimals."""
-    return utc(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc(instant).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def instant(text: str) -> int:

@@ -4,15 +4,15 @@ In the end there lies what a backfill leaves. Until then nobody may look, and a 
 what is in `maker` against kills, power cuts and readers costs most of a small batch's time, and a test needs none of it.
 """
 
-import hashlib
 import json
 from collections import Counter
 
 from fleetgen.domain.batches import Batch, BatchInputs, make_batch
 from fleetgen.domain.records import Stream
-from fleetgen.generation import recording
+from fleetgen.generation import deriving, recording
 from fleetgen.generation.backfilling import Backfill
 from fleetgen.storage.bronze import TRUTH_FILE, Part, part_name
+from fleetgen.storage.hashing import BatchHash
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 
@@ -33,7 +33,7 @@ def write_at_once(history: Backfill) -> None:
         for stream, made in entries.items():
             dataset.ledgers[stream].append(*made)
         transaction.save(manifest)
-    recording.write_batch_manifest(dataset.layout, manifest.head(Stream.EVENTS), end)
+    deriving.follow(dataset, Stream.EVENTS, entries[Stream.EVENTS], manifest.head(Stream.EVENTS), end)
 
 
 def _write_batch(layout: Layout, inputs: BatchInputs) -> BatchEntry:
@@ -55,7 +55,7 @@ def _write_batch(layout: Layout, inputs: BatchInputs) -> BatchEntry:
 
 def _written_parts(layout: Layout, inputs: BatchInputs, batch: Batch) -> tuple[list[Part], str, bytes, Counter[str]]:
     """Write a batch's data files; return their facts, the hash of all, the truth, and the count of issues."""
-    whole, truth = hashlib.sha256(), b""
+    hashed, truth = BatchHash(), b""
     issues: Counter[str] = Counter()
     parts: list[Part] = []
     blocks = batch.parts()
@@ -67,9 +67,9 @@ def _written_parts(layout: Layout, inputs: BatchInputs, batch: Batch) -> tuple[l
         if inputs.stream is Stream.COMPANIES:
             with layout.all_companies.open("ab") as file:
                 file.write(content)
-        whole.update(content)
+        hashed.update(content)
         truth += b"".join(piece.truth for piece in pieces)
         issues = sum((piece.issues for piece in pieces), issues)
         rows = sum(batch.block_rows[block] for block in part_blocks)
-        parts.append(Part(name, rows, len(content), hashlib.sha256(content).hexdigest()))
-    return parts, whole.hexdigest(), truth, issues
+        parts.append(Part(name, rows, len(content), hashed.end_part()))
+    return parts, hashed.hexdigest(), truth, issues

@@ -1,7 +1,7 @@
 """Owns history at full speed: the batches that a set would have made, in order, without waiting for their time.
 
-Schedule, staging and commit are those of a live set. Batches may be made ahead in worker processes; they are committed
-one after the other, so that a kill leaves what a killed live set leaves.
+Schedule and bytes are those of a live set. Batches may be made ahead in worker processes; they are committed in rounds,
+in their order: see `rounds`.
 """
 
 import multiprocessing
@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 
 from fleetgen.cadence.clock import LogicalClock
@@ -19,9 +20,11 @@ from fleetgen.config.model import Config
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SECOND, Stream, iso
 from fleetgen.errors import DatasetChanged, FleetgenError, UsageError
+from fleetgen.generation import deriving
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
-from fleetgen.generation.staging import Staged, stage
+from fleetgen.generation.rounds import ROUND_BATCHES, commit, in_rounds, stage_for_round
+from fleetgen.generation.staging import Staged
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import Manifest
 
@@ -119,36 +122,44 @@ class Backfill:
         """Make and commit every batch that is due by an instant; yield each one after its commit."""
         planned = self.planned(self.dataset.manifest(), end)
         if jobs <= 1:
-            for inputs in planned:
-                folder = self.dataset.layout.staged(inputs.stream)
-                yield self._commit(stage(folder, inputs))
-            return
+            yield from self._published(stage_for_round(*each) for each in self._placed(planned, 0))
+        else:
+            yield from self._filled_by(jobs, start_worker, planned)
+        deriving.put_right(self.dataset)
+
+    def _filled_by(
+        self, jobs: int, start_worker: Callable[[], None], planned: Iterator[BatchInputs]
+    ) -> Iterator[Staged]:
         context = multiprocessing.get_context("spawn")
         try:
             with ProcessPoolExecutor(jobs, context, initializer=start_worker) as workers:
-                yield from self._filled_by(workers, planned, jobs * _AHEAD)
+                yield from self._published(self._staged_by(workers, planned, jobs * _AHEAD))
         except BrokenProcessPool as fault:
             raise FleetgenError("A worker process was killed; what was made is kept. Call again to go on.") from fault
 
-    def _filled_by(self, workers: ProcessPoolExecutor, planned: Iterator[BatchInputs], ahead: int) -> Iterator[Staged]:
+    def _staged_by(self, workers: ProcessPoolExecutor, planned: Iterator[BatchInputs], ahead: int) -> Iterator[Staged]:
         waiting: deque[Future[Staged]] = deque()
-        for number, inputs in enumerate(planned):
-            folder = self.dataset.layout.staged(inputs.stream, number % ahead)
-            waiting.append(workers.submit(stage, folder, inputs))
+        for each in self._placed(planned, ahead):
+            waiting.append(workers.submit(stage_for_round, *each))
             if len(waiting) == ahead:
-                yield self._commit(waiting.popleft().result())
+                yield waiting.popleft().result()
         while waiting:
-            yield self._commit(waiting.popleft().result())
+            yield waiting.popleft().result()
 
-    def _commit(self, staged: Staged) -> Staged:
-        self._clock.moment = staged.inputs.interval.end
-        try:
-            self._makers[staged.inputs.stream].commit(staged, started_at=self._clock.moment, late=False)
-        except DatasetChanged as fault:
-            raise FleetgenError(
-                "The dataset was paused meanwhile; what was made is kept. Resume, then call again to go on."
-            ) from fault
-        return staged
+    def _placed(self, planned: Iterator[BatchInputs], ahead: int) -> Iterator[tuple[Path, BatchInputs]]:
+        """Yield each batch's inputs with a staging folder that no other batch has until this one is published."""
+        for number, inputs in enumerate(planned):
+            yield self.dataset.layout.staged(inputs.stream, number % (ROUND_BATCHES + ahead)), inputs
+
+    def _published(self, staged: Iterator[Staged]) -> Iterator[Staged]:
+        for batches in in_rounds(staged):
+            try:
+                commit(self.dataset, self._makers, batches)
+            except DatasetChanged as fault:
+                raise FleetgenError(
+                    "The dataset was paused meanwhile; what was made is kept. Resume, then call again to go on."
+                ) from fault
+            yield from batches
 
     def _begin_empty(self) -> Manifest:
         if self._span.start is None:

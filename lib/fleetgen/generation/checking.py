@@ -89,14 +89,14 @@ def check(
     done = 0
     for stream in Stream:
         if newest is None:
-            yield from _check_order(dataset, manifest, stream)
+            yield from check_order(dataset, manifest, stream)
         for entry in entries(dataset, stream, newest):
             if entry.batch_number >= manifest.head(stream).next_batch:
                 break  # published since the manifest was read
-            yield from _check_batch(dataset, manifest, stream, entry)
+            yield from check_batch(dataset, manifest, stream, entry)
             done += 1
             progress(done)
-    yield from _check_companies_file(dataset)
+    yield from check_companies_file(dataset)
 
 
 def entries(dataset: Dataset, stream: Stream, newest: int | None) -> Iterable[BatchEntry]:
@@ -105,7 +105,7 @@ def entries(dataset: Dataset, stream: Stream, newest: int | None) -> Iterable[Ba
     return ledger.batches() if newest is None else ledger.newest_batches(newest)
 
 
-def _check_order(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterator[Difference]:
+def check_order(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterator[Difference]:
     """Check that intervals tile time and numbers run on, and that the manifest stands where the ledger ends."""
     ends_at: int | None = None
     number = 0
@@ -126,7 +126,7 @@ def _check_order(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterat
         yield Difference(stream, "ledger", f"ends with batch {number - 1}, the manifest with {head.next_batch - 1}")
 
 
-def _check_batch(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> Iterator[Difference]:
+def check_batch(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> Iterator[Difference]:
     """Check one batch; of one that was pruned, also meanwhile, only that it follows from its segment."""
     found = list(_differences(dataset, manifest, stream, entry))
     if found and entry.batch_number < pruned_before(dataset.layout, stream):
@@ -181,8 +181,8 @@ def _check_truth(dataset: Dataset, stream: Stream, entry: BatchEntry, sha256: st
         yield Difference(stream, entry.batch_id, f"has changed bytes in its truth, {TRUTH_FILE}")
 
 
-def _check_companies_file(dataset: Dataset) -> Iterator[Difference]:
-    """Check the size of the one file of all companies; it may be one batch behind, which the next batch puts right."""
+def check_companies_file(dataset: Dataset) -> Iterator[Difference]:
+    """Check the size of the one file of all companies; it may be a round behind, which the next batch puts right."""
     path = dataset.layout.all_companies
     size = path.stat().st_size if path.exists() else 0
     total = dataset.manifest().head(Stream.COMPANIES).totals.bytes

@@ -16,7 +16,7 @@ from fleetgen.errors import DamagedManifest, ManifestError
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
 from fleetgen.generation.rebuilding import complete_ledger, rebuild
-from fleetgen.storage.files import make_folder
+from fleetgen.storage.files import make_folder, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Head, Manifest, ManifestStore, SegmentEntry, Transaction
@@ -128,22 +128,24 @@ class Dataset:
     def settle(self, manifest: Manifest, stream: Stream) -> tuple[Manifest, list[BatchEntry]]:
         """Bring a stream's head in line with its ledger and folders after a crash; return what was adopted.
 
-        A crash leaves at most one batch that was published but not recorded, and one line that the manifest lacks.
+        A crash leaves the batches of one round that were published but not recorded, and as many lines that the manifest
+        lacks; a running set's rounds are of one batch, see ADR 0027.
         """
         ledger = self.ledgers[stream]
         ledger.repair()
         if manifest.origin is not None:
             self.restore_ledger(manifest, stream)
         adopted: list[BatchEntry] = []
-        last = ledger.last()
-        if last is not None and last.interval.end > manifest.head(stream).stands_at:
-            manifest = self._recorded(manifest, stream, last, adopted)
+        for entry in ledger.after(manifest.head(stream).stands_at):
+            manifest = self._recorded(manifest, stream, entry, adopted)
         if manifest.origin is None:
             return manifest, adopted
-        found = recording.unrecorded_batch(self.layout, stream, manifest.head(stream))
-        if found is not None:
-            ledger.append(found)
-            manifest = self._recorded(manifest, stream, found, adopted)
+        found = list(recording.unrecorded_batches(self.layout, stream, manifest.head(stream)))
+        if found:
+            sync_folder(self.layout.stream(stream))  # the crash may have come before the names were durable
+            ledger.append(*found)
+        for entry in found:
+            manifest = self._recorded(manifest, stream, entry, adopted)
         return manifest, adopted
 
     def _rebuild(self) -> Manifest | None:

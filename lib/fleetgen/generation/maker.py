@@ -4,7 +4,7 @@ A batch is staged without any lock but the stream's own, and committed under the
 segment and the pause are looked at for the last time, so a batch never appears after any of them has changed.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any
@@ -15,8 +15,7 @@ from fleetgen.config.model import Config
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, iso
 from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
-from fleetgen.generation import recording
-from fleetgen.generation.checking import remake
+from fleetgen.generation import deriving, recording
 from fleetgen.generation.cleaning import empty_trash, finish_cleaning
 from fleetgen.generation.dataset import Dataset, ReadConfig
 from fleetgen.generation.outcomes import LeftOut, Published
@@ -74,9 +73,7 @@ class StreamMaker:
         return self.dataset.store.lock.waited_seconds
 
     def hold(self) -> None:
-        """Become the stream's one holder; raise HeldByAnother naming the process that is, SystemLacks for a disk that
-        batches cannot be published on.
-        """
+        """Become the stream's one holder; raises HeldByAnother, which names the present one, and SystemLacks."""
         require_disk(self.dataset.layout)
         try:
             self._holder.acquire(timeout_seconds=0)
@@ -102,7 +99,7 @@ class StreamMaker:
             bronze.discard_staged(self.dataset.layout, self.stream)
             recording.discard_unfinished(self.dataset.layout, self.stream)
             manifest, adopted = self.dataset.settle(manifest, self.stream)
-            bronze.discard_truth(self.dataset.layout, self.stream, batch_id(manifest.head(self.stream).stands_at))
+            bronze.discard_truths(self.dataset.layout, self.stream, batch_id(manifest.head(self.stream).stands_at))
             finish_pruning(self.dataset, self.stream)
             transaction.save(manifest)
             self._settled = True
@@ -146,9 +143,8 @@ class StreamMaker:
     def next_due(self) -> int | None:
         """Return the instant at which the next batch is due, as far as it is known."""
         manifest = self.dataset.read()
-        if manifest is None or manifest.origin is None:
-            return None
-        return self.dataset.next_interval(manifest, self.stream).end
+        begun = manifest is not None and manifest.origin is not None
+        return self.dataset.next_interval(manifest, self.stream).end if manifest and begun else None
 
     def _locked(self) -> Any:
         return self.dataset.store.locked(interrupted=self._interrupted)
@@ -240,21 +236,21 @@ class StreamMaker:
         finish(staged, recording.clock_meta(inputs.interval.end, started_at, finished_at))
         entry = recording.ledger_entry(staged.meta)
         with self._locked() as transaction:
-            self._still(transaction.manifest, pinned or transaction.manifest, inputs)
+            self.still(transaction.manifest, pinned or transaction.manifest, inputs)
             self.dataset.keep_ledger(transaction.manifest, self.stream)
             self._settled = False
             bronze.publish_batch(self.dataset.layout, staged.folder, self.stream, entry.batch_id)
             watch.lap("publish")
             head = self._record(transaction, entry, finished_at, late)
         self._trouble = None
-        self._write_derived(entry, head, finished_at)
+        deriving.follow(self.dataset, self.stream, (entry,), head, finished_at)
         watch.lap("record")
         target = inputs.segment.settings.companies_per_batch if self.stream is Stream.COMPANIES else None
         phases = staged.phases | watch.phases
         dirty = inputs.segment.settings.quality is not None
         return Published(entry, head, inputs.interval.end, started_at, finished_at, late, False, dirty, phases, target)
 
-    def _still(self, manifest: Manifest, pinned: Manifest, inputs: BatchInputs) -> None:
+    def still(self, manifest: Manifest, pinned: Manifest, inputs: BatchInputs) -> None:
         """Raise DatasetChanged unless what the batch was made from is still in force and nobody has paused."""
         head = manifest.head(self.stream)
         same = (
@@ -303,20 +299,3 @@ class StreamMaker:
         transaction.save(manifest.with_head(self.stream, head))
         self._settled = True
         return head
-
-    def _write_derived(self, entry: BatchEntry, head: Head, at: int) -> None:
-        layout = self.dataset.layout
-        if self.stream is Stream.EVENTS:
-            recording.write_batch_manifest(layout, head, at)
-        else:
-            recording.append_companies(layout, entry, head.totals.bytes, self._company_batches())
-
-    def _company_batches(self) -> Iterator[Iterable[bytes]]:
-        """Yield the lines of every batch of companies; those of a batch that was pruned are made again."""
-        layout, first = self.dataset.layout, pruned_before(self.dataset.layout, Stream.COMPANIES)
-        for entry in self.dataset.ledgers[Stream.COMPANIES].batches():
-            if entry.batch_number >= first:
-                yield recording.batch_lines(layout, entry)
-            else:
-                _, batch = remake(self.dataset, self.dataset.manifest(), Stream.COMPANIES, entry)
-                yield (bytes(piece.lines) for blocks in batch.parts() for piece in batch.pieces(blocks))

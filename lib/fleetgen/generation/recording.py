@@ -1,14 +1,12 @@
-"""Owns what is written down about a batch: its meta, its ledger line, the head after it, and the derived files."""
+"""Owns what is written down about a batch: its meta, its ledger line, and the head after it."""
 
-import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleetgen import __version__
-from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import ISSUE_TYPES, SCHEMA_VERSION, Segment, Stream, batch_id, iso, utc
 from fleetgen.storage.bronze import Part, read_meta
 from fleetgen.storage.files import discard_replacements, replace_file
@@ -16,14 +14,15 @@ from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry
 from fleetgen.storage.manifest import Head, Manifest
 
-_READ_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from fleetgen.domain.batches import BatchInputs
 
 CLOCK_KEYS = ("scheduled_at", "started_at", "generation_time", "duration_seconds")
 """The keys of a meta that tell when and how fast it was made; all others follow from the manifest."""
 
 
 def batch_meta(
-    inputs: BatchInputs,
+    inputs: "BatchInputs",
     parts: list[Part],
     sha256: str,
     issues: Mapping[str, int],
@@ -85,10 +84,13 @@ def ledger_entry(meta: dict[str, Any]) -> BatchEntry:
     )
 
 
-def unrecorded_batch(layout: Layout, stream: Stream, head: Head) -> BatchEntry | None:
-    """Return the line for the batch that was published where the stream stands, if there is one."""
-    meta = read_meta(layout, stream, batch_id(head.stands_at))
-    return ledger_entry(meta) if meta is not None and meta["batch_number"] == head.next_batch else None
+def unrecorded_batches(layout: Layout, stream: Stream, head: Head) -> Iterator[BatchEntry]:
+    """Yield the lines for the batches that were published from where the stream stands on."""
+    number, moment = head.next_batch, head.stands_at
+    while (meta := read_meta(layout, stream, batch_id(moment))) is not None and meta["batch_number"] == number:
+        entry = ledger_entry(meta)
+        yield entry
+        number, moment = number + 1, entry.interval.end
 
 
 def head_after(head: Head, stream: Stream, entry: BatchEntry | GapEntry, published_at: int | None, late: bool) -> Head:
@@ -112,44 +114,6 @@ def head_after(head: Head, stream: Stream, entry: BatchEntry | GapEntry, publish
         last_published_at=published_at if published_at is not None else head.last_published_at,
         totals=totals,
     )
-
-
-def write_batch_manifest(layout: Layout, head: Head, at: int) -> None:
-    """Write the derived summary of the events."""
-    summary = {"last_batch_id": head.last_batch_id, "total_events": head.totals.records, "last_updated": iso(at)}
-    replace_file(layout.batch_manifest, json.dumps(summary, indent=1).encode() + b"\n", durable=False)
-
-
-def append_companies(layout: Layout, entry: BatchEntry, total_bytes: int, batches: Iterable[Iterable[bytes]]) -> None:
-    """Add a batch to the one file of all companies, whose size is then ``total_bytes``.
-
-    If it is off, it is written anew from the lines of all ``batches``.
-    """
-    path = layout.all_companies
-    size = path.stat().st_size if path.exists() else 0
-    if size == total_bytes:
-        return
-    if size != total_bytes - entry.bytes:
-        _rewrite_companies(layout, batches)
-        return
-    with path.open("ab") as target:
-        target.writelines(batch_lines(layout, entry))
-
-
-def _rewrite_companies(layout: Layout, batches: Iterable[Iterable[bytes]]) -> None:
-    temporary = layout.raw / ".companies.jsonl.new"
-    with temporary.open("wb") as target:
-        for lines in batches:
-            target.writelines(lines)
-    temporary.replace(layout.all_companies)
-
-
-def batch_lines(layout: Layout, entry: BatchEntry) -> Iterator[bytes]:
-    """Yield the content of a batch of companies, in pieces."""
-    for file in data_files(layout.batch(Stream.COMPANIES, entry.batch_id), Stream.COMPANIES):
-        with file.open("rb") as source:
-            while piece := source.read(_READ_BYTES):
-                yield piece
 
 
 def data_files(folder: Path, stream: Stream) -> list[Path]:

@@ -8,7 +8,7 @@ from fleetgen.generation import recording
 from fleetgen.generation.checking import Difference, remake
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.staging import finish, stage
-from fleetgen.storage.bronze import publish_batch, read_meta
+from fleetgen.storage.bronze import discard_batch, publish_batch, read_meta
 from fleetgen.storage.files import FileLock, move_or_remove
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
@@ -26,7 +26,7 @@ def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool
     with FileLock(layout.writer_lock(stream)).held():
         staged = stage(layout.staging / f"{stream}-repair", inputs, schema_version=entry.schema_version)
         if staged.meta["sha256"] != entry.sha256:
-            shutil.rmtree(staged.folder)
+            discard_batch(staged.folder)
             return False
         finish(staged, _clock_meta(layout, stream, entry))
         target = layout.batch(stream, entry.batch_id)

@@ -33,9 +33,13 @@ class Staged:
 
 
 def stage(
-    folder: Path, inputs: BatchInputs, progress: Progress = lambda: None, schema_version: int = SCHEMA_VERSION
+    folder: Path,
+    inputs: BatchInputs,
+    progress: Progress = lambda: None,
+    schema_version: int = SCHEMA_VERSION,
+    durable: bool = True,
 ) -> Staged:
-    """Make a batch's data files, durably, in a folder that is emptied before."""
+    """Make a batch's data files in a folder that is emptied before."""
     watch = StopWatch()
     batch = make_batch(inputs)
     watch.lap("generate")
@@ -44,7 +48,7 @@ def stage(
     parts = batch.parts()
     rows = tuple(sum(batch.block_rows[block] for block in blocks) for blocks in parts)
     two_cores = batch.rows >= _LARGE_ROWS and processors() > 1
-    content = bronze.BatchContent(folder, inputs.stream, rows, with_truth, schema_version, two_cores)
+    content = bronze.BatchContent(folder, inputs.stream, rows, with_truth, schema_version, two_cores, durable)
     for blocks in parts:
         content.write_part(_pieces(batch, blocks, progress))
     watch.lap("encode")
@@ -52,9 +56,9 @@ def stage(
     return Staged(folder, inputs, meta, watch.phases)
 
 
-def finish(staged: Staged, clock_meta: dict[str, Any]) -> None:
+def finish(staged: Staged, clock_meta: dict[str, Any], durable: bool = True) -> None:
     """Add the whole meta and make the folder durable."""
-    bronze.finish_batch(staged.folder, staged.meta | clock_meta)
+    bronze.finish_batch(staged.folder, staged.meta | clock_meta, durable)
 
 
 def _pieces(batch: Batch, blocks: range, progress: Progress) -> Iterator[Piece]:

@@ -4,7 +4,6 @@ Nothing is read from `raw/` or `truth/`, so a batch that was pruned or deleted h
 block: a duplicate copies a line of its own block, so each block can be judged by itself, in bounded memory.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from fleetgen.domain.records import Segment, Stream
 from fleetgen.errors import DifferenceFound, ManifestError
 from fleetgen.generation import checking
 from fleetgen.generation.dataset import Dataset
+from fleetgen.storage.hashing import BatchHash
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Manifest
 from fleetgen.storage.reading import parse_json
@@ -61,13 +61,15 @@ class Block:
 def blocks_of(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> Iterator[Block]:
     """Yield a batch's blocks; raise DifferenceFound if what was made is not what the ledger recorded."""
     _, batch = checking.remake(dataset, manifest, stream, entry)
-    hashed = hashlib.sha256()
+    hashed = BatchHash(entry.schema_version)
     first = 1
-    for piece in batch.pieces():
-        hashed.update(piece.lines)
-        lines = bytes(piece.lines).split(b"\n")[:-1]
-        yield Block(first, lines, _issues(piece.truth))
-        first += len(lines)
+    for part in batch.parts():
+        for piece in batch.pieces(part):
+            hashed.update(piece.lines)
+            lines = bytes(piece.lines).split(b"\n")[:-1]
+            yield Block(first, lines, _issues(piece.truth))
+            first += len(lines)
+        hashed.end_part()
     if hashed.hexdigest() != entry.sha256:
         raise DifferenceFound(
             f"{stream} {entry.batch_id} does not follow from its segment, so its truth is not known: see "

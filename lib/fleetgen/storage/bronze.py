@@ -4,7 +4,6 @@ The bytes come from `generation`, which also records the batch after the rename.
 """
 
 import io
-import json
 import os
 import shutil
 import sys
@@ -13,15 +12,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from fleetgen.domain.batches import Piece
+from pydantic_core import to_json
+
 from fleetgen.domain.records import SCHEMA_VERSION, Stream
 from fleetgen.storage.files import make_folder, sync_folder, write_file
 from fleetgen.storage.hashing import BatchHash, beside
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.reading import read_json
 
+if TYPE_CHECKING:
+    from fleetgen.domain.batches import Piece
+
+META_FILE = "batch_meta.json"
 TRUTH_FILE = "issues.jsonl"
 
 _SLICE_BYTES = 256 * 1024
@@ -48,8 +52,11 @@ class BatchContent:
         with_truth: bool,
         schema_version: int = SCHEMA_VERSION,
         two_cores: bool = False,
+        durable: bool = True,
     ) -> None:
         self.stream = stream
+        self.durable = durable
+        """Whether what is written is on the disk at once; a round of batches is synced as a whole."""
         self.part_rows = part_rows
         """Lines of each part, in order."""
         self.parts: list[Part] = []
@@ -61,8 +68,8 @@ class BatchContent:
         self._two_cores = two_cores
         self._hashed_bytes = sys.maxsize if two_cores else _SLICE_BYTES
 
-    def write_part(self, pieces: Iterable[Piece]) -> None:
-        """Write the next part and make it durable."""
+    def write_part(self, pieces: Iterable["Piece"]) -> None:
+        """Write the next part."""
         number = len(self.parts)
         name = part_name(self.stream, number, len(self.part_rows))
         size = self._write(self._folder / name, pieces)
@@ -73,7 +80,7 @@ class BatchContent:
         """Hash of the batch, once all parts are written."""
         return self._hash.hexdigest()
 
-    def _write(self, path: Path, pieces: Iterable[Piece]) -> int:
+    def _write(self, path: Path, pieces: Iterable["Piece"]) -> int:
         """Write in slices that stay in the processor's cache between hashing and writing, or hash on another core."""
         size = 0
         with path.open("wb", buffering=0) as file, self._opened_truth() as truth, self._hashing() as update:
@@ -84,9 +91,10 @@ class BatchContent:
                 size += len(piece.lines)
                 truth.write(piece.truth)
                 self.issues += piece.issues
-            os.fsync(file.fileno())
             truth.flush()
-            if self._truth is not None:
+            if self.durable:
+                os.fsync(file.fileno())
+            if self.durable and self._truth is not None:
                 os.fsync(truth.fileno())
         return size
 
@@ -112,27 +120,39 @@ def part_name(stream: Stream, number: int, parts: int) -> str:
 
 
 def staged_batch(folder: Path) -> Path:
-    """The part of a staging folder that becomes the batch."""
-    return folder / "batch"
+    """The staging folder that becomes the batch."""
+    return folder.with_name(f"{folder.name}.batch")
 
 
 def staged_truth(folder: Path) -> Path:
-    """The part of a staging folder that becomes the truth about what was injected."""
-    return folder / "truth"
+    """The staging folder that becomes the truth about what was injected."""
+    return folder.with_name(f"{folder.name}.truth")
 
 
 def start_batch(folder: Path, with_truth: bool) -> None:
-    """Make an empty staging folder for a batch; what an earlier attempt left there is removed."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Make empty staging folders for a batch; what an earlier attempt left there is removed.
+
+    Both go by being renamed: removing a folder takes longer than all else of a small batch on some disks.
+    """
+    try:
+        _make_staged(folder, with_truth)
+    except FileExistsError:
+        discard_batch(folder)
+        _make_staged(folder, with_truth)
+
+
+def _make_staged(folder: Path, with_truth: bool) -> None:
     make_folder(folder.parent)
-    staged_batch(folder).mkdir(parents=True)
+    staged_batch(folder).mkdir()
     if with_truth:
         staged_truth(folder).mkdir()
 
 
-def finish_batch(folder: Path, meta: dict[str, Any]) -> None:
+def finish_batch(folder: Path, meta: dict[str, Any], durable: bool = True) -> None:
     """Add the meta and make the staged batch durable; only the renames are missing then."""
-    write_file(staged_batch(folder) / "batch_meta.json", json.dumps(meta, indent=1).encode() + b"\n")
+    write_file(staged_batch(folder) / META_FILE, to_json(meta, indent=1) + b"\n", durable)
+    if not durable:
+        return
     sync_folder(staged_batch(folder))
     if staged_truth(folder).exists():
         sync_folder(staged_truth(folder))
@@ -144,7 +164,6 @@ def publish_batch(layout: Layout, folder: Path, stream: Stream, batch_id: str) -
         discard_truth(layout, stream, batch_id)
         _rename(staged_truth(folder), layout.truth(stream, batch_id))
     _rename(staged_batch(folder), layout.batch(stream, batch_id))
-    folder.rmdir()
 
 
 def _rename(source: Path, target: Path) -> None:
@@ -153,10 +172,24 @@ def _rename(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
+def discard_batch(folder: Path) -> None:
+    """Remove a staged batch, if there is one."""
+    for staged in (staged_batch(folder), staged_truth(folder)):
+        shutil.rmtree(staged, ignore_errors=True)
+
+
 def discard_staged(layout: Layout, stream: Stream) -> None:
     """Remove what unfinished attempts left in staging."""
     for folder in layout.staging.glob(f"{stream}*"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard_truths(layout: Layout, stream: Stream, first_id: str) -> None:
+    """Remove the truths, from this batch's on, of batches that a crash kept from being published."""
+    folder = layout.truths(stream)
+    for name in [each.name for each in os.scandir(folder) if each.name >= first_id] if folder.is_dir() else ():
+        if not layout.batch(stream, name).exists():
+            discard_truth(layout, stream, name)
 
 
 def discard_truth(layout: Layout, stream: Stream, batch_id: str) -> None:

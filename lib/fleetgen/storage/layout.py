@@ -66,7 +66,11 @@ class Layout:
 
     def truth(self, stream: Stream, batch_id: str) -> Path:
         """The folder that says what was injected into a batch, apart from bronze."""
-        return self.data / "truth" / stream / batch_id
+        return self.truths(stream) / batch_id
+
+    def truths(self, stream: Stream) -> Path:
+        """The folder of the truths of a stream's batches."""
+        return self.data / "truth" / stream
 
     def batch_meta(self, stream: Stream, batch_id: str) -> Path:
         return self.batch(stream, batch_id) / "batch_meta.json"

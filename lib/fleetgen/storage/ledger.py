@@ -74,11 +74,12 @@ class Ledger:
         self.path = path
 
     def append(self, *entries: BatchEntry | GapEntry) -> None:
-        """Add lines durably."""
+        """Add lines durably; a crash leaves the first so many of them."""
         make_folder(self.path.parent)
         new = not self.path.exists()
         with self.path.open("ab") as file:
-            file.writelines(entry.model_dump_json(exclude_none=True).encode() + b"\n" for entry in entries)
+            for entry in entries:
+                file.write(entry.model_dump_json(exclude_none=True).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         if new:
@@ -97,6 +98,25 @@ class Ledger:
             for line in file:
                 if line.endswith(b"\n"):
                     yield self._parse(line)
+
+    def ranges(self, size_bytes: int) -> Iterator[tuple[int, int]]:
+        """Yield where ranges of about this size begin and end, each with whole lines; a torn last line is left out."""
+        size, start = self._size(), 0
+        while start < size:
+            with self.path.open("rb") as file:
+                end, line = self._line_from(file, min(size, start + size_bytes))
+                end = end if line else self._whole_size(file, size)
+            if end <= start:
+                return
+            yield start, end
+            start = end
+
+    def entries_between(self, start: int, end: int) -> Iterator[BatchEntry | GapEntry]:
+        """Yield the lines of such a range."""
+        with self.path.open("rb") as file:
+            file.seek(start)
+            lines = file.read(end - start).splitlines()
+        return (self._parse(line) for line in lines)
 
     def batches(self) -> Iterator[BatchEntry]:
         """Yield the batches, oldest first."""
@@ -132,6 +152,15 @@ class Ledger:
                 if isinstance(entry, BatchEntry) and entry.batch_number >= number:
                     found.append(entry)
         return found
+
+    def after(self, moment: int) -> list[BatchEntry | GapEntry]:
+        """Return the lines whose intervals end after an instant, oldest first, reading no more of the file than they take."""
+        size, wanted = self._size(), _TAIL_BYTES
+        while True:
+            lines = self._newest(size, wanted)
+            if wanted >= size or (lines and lines[0].interval.end <= moment):
+                return [entry for entry in lines if entry.interval.end > moment]
+            wanted *= 4
 
     def ended_by(self, moment: int) -> BatchEntry | GapEntry | None:
         """Return the newest line whose interval ended at or before this instant.

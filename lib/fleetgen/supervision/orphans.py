@@ -8,9 +8,12 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from fleetgen.machine import has_ended
-from fleetgen.telemetry.logs import Logger
+
+if TYPE_CHECKING:
+    from fleetgen.telemetry.logs import Logger
 
 SUPERVISOR_MARK = "FLEETGEN_SUPERVISOR"
 """The variable of the environment in which the set's supervisord gives its children its pid."""
@@ -26,7 +29,7 @@ class OrphanGuard:
         if self._parent is not None:
             die_with_parent()
 
-    def end_orphan(self, log: Logger) -> None:
+    def end_orphan(self, log: "Logger") -> None:
         """End this process if supervisord is gone; where the system does not kill its children, they have to look."""
         if self._parent is None or os.getppid() == self._parent:
             return

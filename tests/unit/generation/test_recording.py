@@ -4,14 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SCHEMA_VERSION, SECOND, Interval, Stream, iso
 from fleetgen.generation import recording
 from fleetgen.storage.bronze import Part
-from fleetgen.storage.layout import Layout
-from fleetgen.storage.ledger import BatchEntry, GapEntry, GapReason
+from fleetgen.storage.ledger import GapEntry, GapReason
 from fleetgen.storage.manifest import Head
 from support.domain_cases import NOON, emulated, only_segment
 
@@ -86,37 +83,6 @@ def test_a_gap_moves_a_stream_on_and_counts_its_intervals_by_reason() -> None:
     assert (head.stands_at, head.next_batch) == (gap().interval.end, 4)
     assert head.totals.missed == {"paused": 6, "downtime": 1}
     assert head.totals.batches == {}
-
-
-def batch_of_companies(layout: Layout, number: int, content: bytes) -> BatchEntry:
-    """A published batch with these bytes, and its ledger line."""
-    start = NOON + 10 * SECOND * number
-    segment = only_segment(emulated())
-    inputs = BatchInputs(Stream.COMPANIES, number, Interval(start, start + 10 * SECOND), segment, (segment,), 0)
-    folder = layout.batch(Stream.COMPANIES, inputs.interval.batch_id)
-    folder.mkdir(parents=True)
-    (folder / "companies.jsonl").write_bytes(content)
-    part = Part("companies.jsonl", 1, len(content), "a" * 64)
-    return recording.ledger_entry(recording.batch_meta(inputs, [part], "a" * 64, {}))
-
-
-@pytest.mark.parametrize("damage", [None, b"", b"{}\n", b"as long as both\n" * 9])
-def test_the_file_of_all_companies_is_appended_to_and_made_anew_where_it_is_off(
-    tmp_path: Path, damage: bytes | None
-) -> None:
-    layout = Layout(tmp_path)
-    first, second = batch_of_companies(layout, 0, b'{"a":1}\n'), batch_of_companies(layout, 1, b'{"b":22}\n')
-    recording.append_companies(layout, first, first.bytes, [recording.batch_lines(layout, first)])
-    if damage is not None:
-        layout.all_companies.write_bytes(damage)
-    for _ in range(2):
-        recording.append_companies(
-            layout,
-            second,
-            first.bytes + second.bytes,
-            [recording.batch_lines(layout, each) for each in (first, second)],
-        )
-        assert layout.all_companies.read_bytes() == b'{"a":1}\n{"b":22}\n'
 
 
 def test_only_data_files_are_data(tmp_path: Path) -> None:

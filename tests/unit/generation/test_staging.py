@@ -43,7 +43,7 @@ def test_the_same_inputs_give_the_same_bytes_whatever_lay_there_before(tmp_path:
 
 
 def test_what_was_injected_lies_beside_the_batch(tmp_path: Path) -> None:
-    staged = stage(tmp_path, inputs(Stream.EVENTS, DIRTY))
+    staged = stage(tmp_path / "one", inputs(Stream.EVENTS, DIRTY))
     truth = (staged_truth(staged.folder) / TRUTH_FILE).read_bytes()
     assert truth.count(b"\n") == staged.meta["corrupted_count"] > 0
 
@@ -53,14 +53,14 @@ def test_a_batch_is_given_up_where_its_progress_says_so(tmp_path: Path) -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        stage(tmp_path, inputs(Stream.EVENTS), progress=stop)
-    assert not (staged_batch(tmp_path) / "batch_meta.json").exists()
+        stage(tmp_path / "one", inputs(Stream.EVENTS), progress=stop)
+    assert not (staged_batch(tmp_path / "one") / "batch_meta.json").exists()
 
 
 def test_the_meta_on_disk_has_the_clock_too(tmp_path: Path) -> None:
-    staged = stage(tmp_path, inputs(Stream.COMPANIES))
+    staged = stage(tmp_path / "one", inputs(Stream.COMPANIES))
     finish(staged, clock_meta(QUARTER.end, QUARTER.end, QUARTER.end))
-    told = read_json(staged_batch(tmp_path) / "batch_meta.json")
+    told = read_json(staged_batch(tmp_path / "one") / "batch_meta.json")
     assert {key: value for key, value in told.items() if key not in CLOCK_KEYS} == staged.meta
     assert set(CLOCK_KEYS) <= set(told)
 

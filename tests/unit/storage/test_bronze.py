@@ -97,7 +97,7 @@ def test_an_attempt_begins_without_what_an_earlier_one_left(layout: Layout) -> N
     staged(layout, with_truth=True).write_part([piece("torn")])
     content = staged(layout)
     content.write_part([piece("a\n")])
-    assert sorted(path.name for path in layout.staged(Stream.EVENTS).rglob("*")) == ["batch", "events.jsonl"]
+    assert sorted(path.name for path in layout.staging.rglob("*")) == ["events.batch", "events.jsonl"]
 
 
 def test_a_batch_that_was_published_is_not_published_over(layout: Layout) -> None:
@@ -117,7 +117,7 @@ def test_what_is_given_up_leaves_nothing_and_harms_no_other_stream(layout: Layou
     start_batch(layout.staged(Stream.EVENTS, place=1), False)
     start_batch(layout.staged(Stream.COMPANIES), False)
     discard_staged(layout, Stream.EVENTS)
-    assert [path.name for path in layout.staging.iterdir()] == ["companies"]
+    assert [path.name for path in layout.staging.iterdir()] == ["companies.batch"]
 
 
 def test_a_batch_of_one_part_has_the_streams_name() -> None:
