@@ -1,6 +1,7 @@
 """A program whose children carry batches into tables and are killed: after so many steps, or at some moment.
 
-``carrying.py DATA KILLS``: child by child works until it is killed; the last one works to the end.
+``carrying.py DATA KILLS [LINES]``: child by child works until it is killed; the last one works to the end. With a
+number of lines, batches that have more are judged in pieces.
 """
 
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import Stream
+from fleetgen.medallion import lines
+from fleetgen.medallion.embedded.budget import MEGABYTE, Budget
 from fleetgen.medallion.embedded.engine import EmbeddedEngine
 from fleetgen.storage.layout import Layout
 from support.delta_tables import DATASET, follow
@@ -29,7 +32,16 @@ def work(layout: Layout, dies_after: int | None, most: int) -> None:
         if beats == dies_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    follow(layout, EmbeddedEngine(layout, DATASET, beat, keep_seconds=1), first=Stream.EVENTS, most=most)
+    engine = EmbeddedEngine(layout, DATASET, beat, keep_seconds=1, budget=_budget())
+    follow(layout, engine, first=Stream.EVENTS, most=most)
+
+
+def _budget() -> Budget | None:
+    """Return a budget for so many lines at once, and let files be read in blocks that have fewer."""
+    if len(sys.argv) < 4:
+        return None
+    lines._BLOCK_BYTES = 2000
+    return Budget(64 * MEGABYTE, 2, int(sys.argv[3]))
 
 
 def child(layout: Layout, dies_after: int | None, most: int) -> int:

@@ -4,6 +4,7 @@ A line ends at a newline byte and nowhere else; the last one may lack it. Judgin
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -35,32 +36,63 @@ class DamagedBatch(FleetgenError):
     """A published batch is not as it was published: `fleetgen verify --all --repair` publishes it again."""
 
 
+_BLOCK_BYTES = 1 << 20
+"""So much of a file is read at once: as much as the processor's cache holds, and enough for threads to share a piece."""
+
+
 def read_batches(layout: Layout, stream: Stream, entries: Sequence[BatchEntry], beat: Callable[[], None]) -> pa.Table:
     """Return all lines of these batches; raises DamagedBatch if one is not as its ledger line says."""
-    pieces = [piece for entry in entries for piece in _read_batch(layout, stream, entry, beat)]
-    return pa.Table.from_batches(pieces, LINES)
+    return pa.Table.from_batches([each for entry in entries for each in _read(layout, stream, entry, beat)], LINES)
 
 
-def _read_batch(
-    layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], None]
-) -> Iterator[pa.RecordBatch]:
+def read_pieces(
+    layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], None], most: int
+) -> Iterator[pa.Table]:
+    """Yield the lines of a batch, some more than so many at a time.
+
+    Raises DamagedBatch, after the last of them, if the batch is not as its ledger line says.
+    """
+    piece: list[pa.RecordBatch] = []
+    for lines in _read(layout, stream, entry, beat):
+        piece.append(lines)
+        if sum(map(len, piece)) >= most:
+            yield pa.Table.from_batches(piece, LINES)
+            piece = []
+    yield pa.Table.from_batches(piece, LINES)
+
+
+def _read(layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], None]) -> Iterator[pa.RecordBatch]:
     folder = layout.batch(stream, entry.batch_id)
     hashed = BatchHash(entry.schema_version)
     count = 0
     for number in range(max(1, entry.parts)):
         path = folder / part_name(stream, number, entry.parts)
         try:
-            content = path.read_bytes()
+            for content in _blocks(path):
+                hashed.update(content)
+                lines = split_lines(content, count + 1, entry.batch_number, entry.interval.start, entry.interval.end)
+                count += len(lines)
+                beat()
+                yield lines
         except FileNotFoundError as fault:
             raise _damaged(stream, entry, f"{path} is missing") from fault
-        hashed.update(content)
         hashed.end_part()
-        lines = split_lines(content, count + 1, entry.batch_number, entry.interval.start, entry.interval.end)
-        count += len(lines)
-        beat()
-        yield lines
     if hashed.hexdigest() != entry.sha256:
         raise _damaged(stream, entry, f"{folder} has {count} lines whose hash is not that of the {entry.record_count}")
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield a file in blocks that end where a line does."""
+    begun: list[bytes] = []
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            lines, newline, rest = block.rpartition(b"\n")
+            if newline:
+                yield b"".join((*begun, lines, newline))
+                begun = []
+            begun.append(rest)
+    if any(begun):
+        yield b"".join(begun)
 
 
 def _damaged(stream: Stream, entry: BatchEntry, what: str) -> DamagedBatch:
@@ -80,7 +112,7 @@ def split_lines(content: bytes, first_line: int, batch_number: int, start: int, 
     offsets = np.zeros(count + 1, np.int64)
     offsets[1:] = ends - np.arange(count)
     sizes = np.diff(offsets)
-    raw, valid = _texts(data[data != _NEWLINE], offsets)
+    raw, valid = _texts(content.replace(b"\n", b""), offsets)
     columns = [
         np.full(count, batch_number),
         np.arange(first_line, first_line + count),
@@ -93,7 +125,7 @@ def split_lines(content: bytes, first_line: int, batch_number: int, start: int, 
     return pa.record_batch([pa.array(column) for column in columns], schema=LINES)
 
 
-def _texts(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> tuple[pa.Array, pa.Array]:
+def _texts(data: bytes, offsets: NDArray[np.int64]) -> tuple[pa.Array, pa.Array]:
     """Return each line as text and whether it is UTF-8; other bytes stand in the text as ``\\xff``."""
     count = len(offsets) - 1
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]

@@ -100,12 +100,23 @@ def judge(connection: duckdb.DuckDBPyConnection, stream: Stream, lines: str = "l
     (microseconds since the epoch). A judged row has ``batch_number``, ``line``, ``rule`` (NULL: accepted), ``field``
     (which one the rule found at fault), ``raw`` and ``size_bytes`` (of rejected lines), and the typed fields.
     """
-    form = _form(stream)
-    connection.execute(_repeated_lines(lines))
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {judged} AS {_judgement(form, lines)}")
-    if connection.execute(_repeated_ids(form, judged)).fetchone() is not None:
-        connection.execute(_reject_repeated_ids(form, lines, judged))
+    connection.execute(_parsed(_repeated_lines(lines)))
+    connection.execute(_parsed(f"CREATE OR REPLACE TEMP TABLE {judged} AS {judgement(stream, lines)}"))
+    if connection.execute(_parsed(_repeated_ids(stream, judged))).fetchone() is not None:
+        connection.execute(_reject_repeated_ids(stream, lines, judged))
     connection.execute("DROP TABLE repeated_lines")
+
+
+@cache
+def _parsed(sql: str) -> duckdb.Statement:
+    """Return SQL as DuckDB takes it without reading it anew, which for the judgement takes as long as some lines do."""
+    with duckdb.connect() as connection:
+        return connection.extract_statements(sql)[0]
+
+
+def identity(stream: Stream) -> str:
+    """Return the field that tells a stream's records apart."""
+    return _form(stream).identity
 
 
 def _repeated_lines(lines: str) -> str:
@@ -117,8 +128,13 @@ def _repeated_lines(lines: str) -> str:
         QUALIFY line > min(line) OVER (PARTITION BY batch_number, raw)"""
 
 
-def _judgement(form: _Form, lines: str) -> str:
-    """Return the program, in steps of which each looks closer at what the one before let through."""
+def judgement(stream: Stream, lines: str) -> str:
+    """Return the SQL that judges lines, but for ids that stand in their batch before.
+
+    Lines that do so are in a table ``repeated_lines``. The program is in steps of which each looks closer at what the
+    one before let through.
+    """
+    form = _form(stream)
     typed = ", ".join(f"CASE WHEN rule IS NULL THEN {_typed(form, field)} END AS {field}" for field in form.fields)
     found = ", ".join(f"found[{place}] AS {form.place(field)}" for place, field in enumerate(form.fields, 1))
     paths = [f"$.{field}" for field in form.fields]
@@ -128,7 +144,9 @@ def _judgement(form: _Form, lines: str) -> str:
                 CASE WHEN valid_utf8 AND size_bytes <= {LINE_LIMIT_BYTES} THEN json_valid(raw) ELSE false END AS is_parsed
             FROM {lines} AS lines LEFT JOIN repeated_lines USING (batch_number, line)
         ), opened AS (
-            SELECT *, is_parsed AND left(ltrim(raw, {_SPACE}), 1) = '{{' AS is_object FROM seen
+            SELECT *, is_parsed AND
+                CASE WHEN starts_with(raw, '{{') THEN true ELSE left(ltrim(raw, {_SPACE}), 1) = '{{' END AS is_object
+            FROM seen
         ), parsed AS (
             SELECT *, CASE WHEN is_object THEN json_extract(raw, {paths})::VARCHAR[] END AS found,
                 CASE WHEN is_object THEN len(json_keys(raw)) END AS key_count
@@ -175,14 +193,15 @@ def _branches(tests: dict[str, str]) -> str:
 
 def _rules_of_shape(form: _Form) -> dict[str, str]:
     """Return the tests, in the order of RULES, one of which a line without the right shape does not pass."""
+    known = " + ".join(f"({form.place(field)} IS NOT NULL)::INTEGER" for field in form.fields)
     return {
-        "empty_line": f"trim(raw, {_SPACE}) = ''",
+        "empty_line": f"NOT is_object AND trim(raw, {_SPACE}) = ''",
         "invalid_utf8": "NOT valid_utf8",
         "line_too_long": f"size_bytes > {LINE_LIMIT_BYTES}",
         "duplicate": "is_repeated",
         "invalid_json": "NOT is_json",
         "not_an_object": "NOT is_object",
-        "duplicate_key": "len(list_distinct(json_keys(raw))) <> key_count",
+        "duplicate_key": f"key_count <> {known} AND len(list_distinct(json_keys(raw))) <> key_count",
         "missing_field": _any(f"{form.place(field)} IS NULL" for field in form.fields),
         "null_value": _any(f"{form.place(field)} = 'null'" for field in form.fields),
         "wrong_type": _any(_has_wrong_type(form, field) for field in form.fields),
@@ -255,26 +274,32 @@ def _faulty_field(form: _Form) -> str:
     return f"CASE rule {' '.join(cases)} END"
 
 
-def _repeated_ids(form: _Form, judged: str) -> str:
+def _repeated_ids(stream: Stream, judged: str) -> str:
     return f"""
         SELECT 1 FROM {judged} WHERE rule IS NULL
-        GROUP BY hash(batch_number, {form.identity}) HAVING count(*) > 1 LIMIT 1"""
+        GROUP BY hash(batch_number, {identity(stream)}) HAVING count(*) > 1 LIMIT 1"""
 
 
-def _reject_repeated_ids(form: _Form, lines: str, judged: str) -> str:
-    """Reject accepted lines whose id an earlier accepted line has: equal in all fields, or in conflict with it."""
+def repeated_records(stream: Stream, judged: str) -> str:
+    """Return the SQL of accepted lines whose id an earlier accepted line has, each with the rule that rejects it.
+
+    It is a duplicate if it is equal in all fields, otherwise in conflict.
+    """
+    form = _form(stream)
     first = ", ".join(f"first_value({field}) OVER same AS first_{number}" for number, field in enumerate(form.fields))
     equal = " AND ".join(f"{field} = first_{number}" for number, field in enumerate(form.fields))
-    nulls = ", ".join(f"{field} = NULL" for field in form.fields)
     return f"""
-        WITH followed AS (
+        SELECT batch_number, line, CASE WHEN {equal} THEN 'duplicate' ELSE 'conflicting_duplicate' END AS rule
+        FROM (
             SELECT batch_number, line, {", ".join(form.fields)}, row_number() OVER same AS place, {first}
             FROM {judged} WHERE rule IS NULL WINDOW same AS (PARTITION BY batch_number, {form.identity} ORDER BY line)
-        ), rejected AS (
-            SELECT batch_number, line, CASE WHEN {equal} THEN 'duplicate' ELSE 'conflicting_duplicate' END AS rule
-            FROM followed WHERE place > 1
-        )
+        ) WHERE place > 1"""
+
+
+def _reject_repeated_ids(stream: Stream, lines: str, judged: str) -> str:
+    nulls = ", ".join(f"{field} = NULL" for field in _form(stream).fields)
+    return f"""
         UPDATE {judged} SET rule = rejected.rule, raw = left(lines.raw, {KEPT_CHARACTERS}),
             size_bytes = lines.size_bytes, {nulls}
-        FROM rejected JOIN {lines} AS lines USING (batch_number, line)
+        FROM ({repeated_records(stream, judged)}) AS rejected JOIN {lines} AS lines USING (batch_number, line)
         WHERE {judged}.batch_number = rejected.batch_number AND {judged}.line = rejected.line"""

@@ -7,7 +7,7 @@ from fleetgen.machine import memory_bytes, processors
 
 MEGABYTE = 1_000_000
 
-_MOST_MEMORY = 700 * MEGABYTE
+_MOST_MEMORY = 300 * MEGABYTE
 _LEAST_MEMORY = 64 * MEGABYTE
 _SET_BYTES = 500 * MEGABYTE
 """What the rest of a set takes: four processes and supervisord, with the libraries that they load."""
@@ -16,10 +16,10 @@ _MOST_THREADS = 4
 _THREAD_BYTES = 125 * MEGABYTE
 """So much memory DuckDB wants for each thread."""
 
-_LINE_BYTES = 7000
+_LINE_BYTES = 2000
 """So much memory a line takes on its way through all tables."""
 
-_MOST_LINES = 100_000
+_MOST_LINES = 150_000
 _LEAST_LINES = 2000
 
 
@@ -31,7 +31,7 @@ class Budget:
     """Bytes for DuckDB; what exceeds them goes to the disk."""
     threads: int
     lines: int
-    """So many lines are carried at once; a larger batch by itself."""
+    """So many lines are carried at once; a larger batch by itself, in pieces of as many."""
 
     def settings(self, spill: Path) -> dict[str, str | bool | int | float | list[str]]:
         """Return DuckDB's settings; ``spill`` is the folder for what exceeds the memory."""

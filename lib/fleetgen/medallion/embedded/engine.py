@@ -6,8 +6,7 @@ All tables are a function of bronze alone. There is one engine at a time; holdin
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
@@ -17,21 +16,27 @@ import pyarrow as pa
 
 from fleetgen.cadence.clock import StopWatch
 from fleetgen.domain.records import Stream
+from fleetgen.machine import give_memory_back
 from fleetgen.medallion.carrying.engine import Carried, Totals
 from fleetgen.medallion.carrying.order import missing, passes
-from fleetgen.medallion.embedded.budget import Budget, carrying
+from fleetgen.medallion.embedded.budget import MEGABYTE, Budget, carrying
+from fleetgen.medallion.embedded.commits import DataFile
+from fleetgen.medallion.embedded.files import write_rows
+from fleetgen.medallion.embedded.pieces import judged_in_pieces, registered
 from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table, open_table
 from fleetgen.medallion.embedded.totals import totals
 from fleetgen.medallion.embedded.upkeep import Upkeep
 from fleetgen.medallion.gold import GOLD, UNKNOWN, Gold, gold_of
-from fleetgen.medallion.lines import read_batches
+from fleetgen.medallion.lines import read_batches, read_pieces
 from fleetgen.medallion.rules import judge
 from fleetgen.medallion.silver import QUARANTINE, RECORDS, Silver, silver_of
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.pruning import pruned_before
 
-_COMMITS_AT_ONCE = 4
+_FEW_LINES = 1000
+"""For so many lines it takes longer to look for a better plan, and to wake a second thread, than to do without."""
+
 _BATCHES_SQL = """
     CREATE OR REPLACE TEMP TABLE batches AS SELECT * REPLACE (
         make_timestamptz(interval_start) AS interval_start, make_timestamptz(interval_end) AS interval_end
@@ -57,8 +62,8 @@ class EmbeddedEngine:
         shutil.rmtree(self._spill, ignore_errors=True)
         forms = [*(silver.form for silver in (*RECORDS.values(), QUARANTINE)), *(gold.form for gold in GOLD)]
         self._tables = {form.name: open_table(form, layout, dataset_id, keep_seconds) for form in forms}
+        self._suits_few = False
         self._upkeep = Upkeep(tuple(self._tables.values()))
-        self._workers = ThreadPoolExecutor(_COMMITS_AT_ONCE, "commit")
         self._connection = self._connect()
         self._load_companies()
 
@@ -79,7 +84,12 @@ class EmbeddedEngine:
 
     def maintain(self) -> bool:
         """Keep up one table if one is due; return whether one was. To be called between batches."""
-        return self._upkeep.perform()
+        kept_up = self._upkeep.perform(self._connection)
+        # A limit that is set lets DuckDB return what it has freed: a tenth of this process.
+        self._connection.execute(f"SET memory_limit = '{self._budget.memory // MEGABYTE}MB'")
+        if kept_up:
+            give_memory_back()
+        return kept_up
 
     def totals(self) -> Totals:
         """Return what has become of all lines in the tables."""
@@ -87,71 +97,95 @@ class EmbeddedEngine:
 
     def close(self) -> None:
         """Let go of threads and memory."""
-        self._workers.shutdown()
         self._connection.close()
 
     def _tables_of(self, stream: Stream) -> list[Table]:
         return [table for table in self._tables.values() if stream in table.form.streams]
 
     def _carry(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> None:
+        self._suit(sum(entry.record_count for entry in entries) <= _FEW_LINES)
+        with registered(self._connection, "batch_rows", _batch_rows(stream, entries)):
+            self._connection.execute(_BATCHES_SQL)
+        with self._judged(stream, entries) as files:
+            self._beat()
+            self._fill(stream, entries[-1].batch_number, files, carried)
+            self._count(entries, carried)
+        if self._is_large(entries):
+            self._begin_anew()
+
+    def _suit(self, few: bool) -> None:
+        """Let DuckDB work as few lines ask for, or many."""
+        if few != self._suits_few:
+            threads, plans = (1, "disable") if few else (self._budget.threads, "enable")
+            self._connection.execute(f"SET threads = {threads}; PRAGMA {plans}_optimizer")
+            self._suits_few = few
+
+    def _fill(self, stream: Stream, last: int, files: Mapping[str, list[DataFile]], carried: Carried) -> None:
+        """Commit to each table what it lacks of the batches up to this one; some files are written already."""
         watch = StopWatch()
-        self._judge(stream, entries)
-        last = entries[-1].batch_number
-        self._write(silver_of(stream), stream, last, carried)
+        self._write(silver_of(stream), stream, last, files, carried)
         if stream is Stream.COMPANIES:
             self._welcome_companies()
         watch.lap("silver")
-        self._write(gold_of(stream), stream, last, carried)
+        self._write(gold_of(stream), stream, last, {}, carried)
         if stream is Stream.EVENTS:
             self._remember_unknown()
         watch.lap("gold")
-        self._count(entries, carried)
-        self._connection.execute("DROP TABLE judged")
-        if sum(entry.record_count for entry in entries) > self._budget.lines:
-            self._give_memory_back()
         carried.silver_to_gold_seconds += watch.phases["gold"]
 
-    def _judge(self, stream: Stream, entries: Sequence[BatchEntry]) -> None:
-        lines = read_batches(self._layout, stream, entries, self._beat)
-        with self._registered("batch_rows", _batch_rows(stream, entries)):
-            self._connection.execute(_BATCHES_SQL)
-        with self._registered("lines", lines):
+    @contextmanager
+    def _judged(self, stream: Stream, entries: Sequence[BatchEntry]) -> Iterator[Mapping[str, list[DataFile]]]:
+        """Leave the judged lines of batches in a relation `judged` for a while; yield files of tables that are written."""
+        if self._is_large(entries):
+            read = partial(read_pieces, self._layout, stream, entries[0], self._beat, self._budget.lines)
+            tables = [self._tables[silver.form.name] for silver in silver_of(stream)]
+            last, name = entries[0].batch_number, f"part-{stream}-{entries[0].batch_number:020d}"
+            folders = {
+                each.form.name: each.folder if each.last_batch(stream) < last else self._spill for each in tables
+            }
+            with judged_in_pieces(self._connection, stream, read, folders, name) as files:
+                yield files
+            return
+        with registered(self._connection, "lines", read_batches(self._layout, stream, entries, self._beat)):
             judge(self._connection, stream)
-        self._beat()
+        yield {}
+        self._connection.execute("DROP TABLE judged")
 
-    def _write(self, declared: Sequence[Silver | Gold], stream: Stream, last: int, carried: Carried) -> None:
-        """Commit to each table the rows of the batches that it lacks.
+    def _is_large(self, entries: Sequence[BatchEntry]) -> bool:
+        """Whether this is one batch with more lines than are carried at once."""
+        return sum(entry.record_count for entry in entries) > self._budget.lines
 
-        The rows are made one table after another; the commits, which mostly wait, run beside each other.
-        """
-        commits: list[Future[None]] = []
+    def _write(
+        self,
+        declared: Sequence[Silver | Gold],
+        stream: Stream,
+        last: int,
+        files: Mapping[str, list[DataFile]],
+        carried: Carried,
+    ) -> None:
         for each in declared:
-            if self._tables[each.form.name].last_batch(stream) < last:
-                rows, commit = self._prepared(each, stream, last)
-                carried.rows[each.form.name] += rows
-                commits.append(self._workers.submit(commit))
-        wait(commits)  # all, so that after a fault none is still under way
-        for done in commits:
-            done.result()
-            self._beat()
+            table = self._tables[each.form.name]
+            if table.last_batch(stream) < last:
+                carried.rows[table.form.name] += self._commit(each, table, stream, last, files.get(table.form.name))
+                self._beat()
 
-    def _prepared(self, declared: Silver | Gold, stream: Stream, last: int) -> tuple[int, Callable[[], None]]:
-        """Return the number of rows that a table gets, and the call that commits them."""
-        table = self._tables[declared.form.name]
+    def _commit(
+        self, declared: Silver | Gold, table: Table, stream: Stream, last: int, files: list[DataFile] | None
+    ) -> int:
+        """Commit the rows that a table lacks; return their number."""
         after = table.last_batch(stream)
         if not (isinstance(declared, Gold) and declared.kept):
-            rows = self._rows(declared, after)
-            return rows.num_rows, partial(table.append, rows, stream, last)
-        days = self._days(after) if declared.form.partition_by else None
-        own = table.rows() if days is None else table.rows([("day", "in", days)])
-        with self._registered("own", own):
-            rows = self._rows(declared, after)
-        if days is None:
-            return rows.num_rows, partial(table.replace, rows, stream, last)
-        # Without a day there is nothing to replace, and nothing is appended.
-        named = ", ".join(f"'{day}'" for day in days)
-        replace = partial(table.replace, rows, stream, last, f"day IN ({named})")
-        return rows.num_rows, replace if days else partial(table.append, rows, stream, last)
+            files = files or self._files(declared.sql, after, table)
+            table.append(files, stream, last)
+        else:
+            days = self._days(after) if table.form.partition_by else None
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW own AS {table.rows(days)}")
+            files = self._files(declared.sql, after, table)
+            table.replace(files, stream, last, days)
+        return sum(file.rows for file in files)
+
+    def _files(self, sql: str, after: int, table: Table) -> list[DataFile]:
+        return write_rows(self._connection, sql, {"after": after}, table.form, table.folder, table.next_name)
 
     def _days(self, after: int) -> list[date]:
         found = self._connection.execute(
@@ -161,42 +195,33 @@ class EmbeddedEngine:
         )
         return [day for (day,) in found.fetchall()]
 
-    def _rows(self, declared: Silver | Gold, after: int) -> pa.Table:
-        return self._connection.sql(declared.sql, params={"after": after}).to_arrow_table().cast(declared.form.schema)
-
     def _connect(self) -> duckdb.DuckDBPyConnection:
         """Open a database in memory; what exceeds the limit goes beside the data for as long as it is needed."""
         connection = duckdb.connect(config=self._budget.settings(self._spill) | {"preserve_insertion_order": False})
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        self._suits_few = False
         return connection
 
-    def _give_memory_back(self) -> None:
+    def _begin_anew(self) -> None:
         """Begin anew with the companies alone: DuckDB would keep what a large batch took for as long as it lives."""
         names = ("known_companies", "unknown_companies")
         kept = {name: self._connection.sql(f"FROM {name}").to_arrow_table() for name in names}
         self._connection.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
         self._connection = self._connect()
         for name, rows in kept.items():
-            self._keep(name, rows)
+            with registered(self._connection, "companies_to_keep", rows):
+                self._keep(name, "FROM companies_to_keep")
 
-    def _keep(self, name: str, rows: pa.Table) -> None:
-        """Make a table in memory."""
-        with self._registered("rows_to_keep", rows):
-            self._connection.execute(f"CREATE TEMP TABLE {name} AS SELECT DISTINCT company_id FROM rows_to_keep")
-
-    @contextmanager
-    def _registered(self, name: str, rows: pa.Table) -> Iterator[None]:
-        self._connection.register(name, rows)
-        try:
-            yield
-        finally:
-            self._connection.unregister(name)
+    def _keep(self, name: str, companies: str) -> None:
+        """Make a table in memory of the companies in a relation."""
+        self._connection.execute(f"CREATE TEMP TABLE {name} AS SELECT DISTINCT company_id FROM ({companies})")
 
     def _load_companies(self) -> None:
         """Take the companies that silver knows into memory, and those whose events are written as unknown."""
         silver = RECORDS[Stream.COMPANIES].form.name
         for name, table in (("known_companies", silver), ("unknown_companies", UNKNOWN.form.name)):
-            self._keep(name, self._tables[table].rows(columns=["company_id"]))
+            self._keep(name, self._tables[table].rows())
 
     def _welcome_companies(self) -> None:
         """Let accepted companies be known, and delete what was written while they were not."""

@@ -19,6 +19,7 @@ from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
 from fleetgen.machine import temporary_folder
 from fleetgen.medallion.embedded.budget import asking
+from fleetgen.medallion.embedded.files import quoted, relation
 from fleetgen.medallion.embedded.tables import load
 from fleetgen.medallion.forms import TableForm
 from fleetgen.medallion.gold import GOLD
@@ -75,7 +76,7 @@ def connect(layout: Layout, with_bronze: bool) -> duckdb.DuckDBPyConnection:
     for layer in LAYERS:
         connection.execute(f"CREATE SCHEMA {layer}")
     for form, delta in _existing(layout):
-        connection.execute(f"CREATE VIEW {form.layer}.{form.name} AS {_view(form, delta, connection)}")
+        connection.execute(f"CREATE VIEW {form.layer}.{form.name} AS {relation(form, map(unquote, delta.file_uris()))}")
     if with_bronze:
         for stream in Stream:
             _add_bronze(connection, layout, stream)
@@ -101,18 +102,6 @@ def _facts(form: TableForm, delta: DeltaTable) -> TableFacts:
     )
 
 
-def _view(form: TableForm, delta: DeltaTable, connection: duckdb.DuckDBPyConnection) -> str:
-    columns = ", ".join(form.schema.names)
-    paths = [unquote(uri) for uri in delta.file_uris()]
-    if paths:
-        days = (
-            "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
-        )
-        return f"SELECT {columns} FROM read_parquet([{', '.join(map(_quoted, map(escape, paths)))}], {days})"
-    connection.register(f"no_{form.name}", form.schema.empty_table())
-    return f"FROM no_{form.name}"
-
-
 def _add_bronze(connection: duckdb.DuckDBPyConnection, layout: Layout, stream: Stream) -> None:
     """Add a view of a stream's raw lines: ``batch_id``, ``line`` (from 1 over the parts), ``raw``, ``json``."""
     files = sorted(layout.stream(stream).glob(f"*/{stream}*.jsonl"))
@@ -123,7 +112,7 @@ def _add_bronze(connection: duckdb.DuckDBPyConnection, layout: Layout, stream: S
     connection.execute(f"CREATE TABLE bronze.{stream}_parts (file VARCHAR, lines_before BIGINT)")
     if parts := [part for file in files if file.name.endswith("-00000.jsonl") for part in _parts(file.parent)]:
         connection.executemany(f"INSERT INTO bronze.{stream}_parts VALUES (?, ?)", parts)
-    pattern = _quoted(str(Path(escape(str(layout.stream(stream)))) / "*" / f"{stream}*.jsonl"))
+    pattern = quoted(str(Path(escape(str(layout.stream(stream)))) / "*" / f"{stream}*.jsonl"))
     connection.execute(
         f"""CREATE VIEW bronze.{stream} AS
         WITH files AS (
@@ -150,7 +139,3 @@ def _parts(folder: Path) -> Iterator[tuple[str, int]]:
     for part in read_json(folder / "batch_meta.json")["parts"]:
         yield str(folder / part["file"]), before
         before += part["record_count"]
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -4,23 +4,19 @@ A commit carries the number of the last batch in it, under an id of the stream's
 kill reads there where to go on. What is in the tables is said in `silver` and `gold`; `upkeep` keeps them small.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any
 
+import duckdb
 import pyarrow as pa
-from deltalake import (
-    CommitProperties,
-    DeltaTable,
-    PostCommitHookProperties,
-    Transaction,
-    WriterProperties,
-    write_deltalake,
-)
+from deltalake import DeltaTable, PostCommitHookProperties
 from deltalake.exceptions import DeltaError
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
+from fleetgen.medallion.embedded.commits import DataFile, commit
+from fleetgen.medallion.embedded.files import relation, write_rows
 from fleetgen.medallion.forms import TableForm
 from fleetgen.storage.files import remove_tree
 from fleetgen.storage.layout import Layout
@@ -37,7 +33,6 @@ NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_log
 
 _DATASET = "fleetgen.dataset"
 _VERSION = "fleetgen.version"
-_WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=1 << 17, data_page_row_count_limit=1 << 14)
 
 
 class DamagedTable(FleetgenError):
@@ -47,63 +42,129 @@ class DamagedTable(FleetgenError):
 class Table:
     """One Delta table, open for writing; there is one writer."""
 
-    def __init__(self, form: TableForm, folder: Path, delta: DeltaTable) -> None:
+    def __init__(self, form: TableForm, folder: Path, delta: DeltaTable, links: bool) -> None:
         self.form = form
         self.folder = folder
         self.delta = delta
-        self._last: dict[Stream, int] = {stream: last_batch(delta, stream) for stream in form.streams}
+        """As it was when the table was opened or kept up; `refresh` takes in what was committed since."""
+        self.version = delta.version()
+        self.files: list[DataFile] = []
+        self._links = links
+        self._last: dict[Stream, int] = {}
+        self._take()
 
     def last_batch(self, stream: Stream) -> int:
         """Return the number of the last batch of the stream that is in the table; -1 if none is."""
         return self._last[stream]
 
-    def append(self, rows: pa.Table | pa.RecordBatchReader, stream: Stream, last_batch: int) -> None:
-        """Add the rows of the batches up to this one."""
-        self._write(rows, stream, last_batch, "append")
+    @property
+    def next_name(self) -> str:
+        """The name of the files of the next commit: no other commit has it, but one that a kill kept from being made."""
+        return f"part-{self.version + 1:020d}"
 
-    def replace(self, rows: pa.Table, stream: Stream, last_batch: int, predicate: str | None = None) -> None:
-        """Put rows in the place of all, or of those that the predicate names."""
-        self._write(rows, stream, last_batch, "overwrite", predicate=predicate)
+    def rows(self, days: Collection[date] | None = None) -> str:
+        """Return the SQL of the table's rows, or of those of some days."""
+        return relation(self.form, (str(self.folder / file.path) for file in self._files_of(days)))
+
+    def append(self, files: Sequence[DataFile], stream: Stream, last_batch: int) -> None:
+        """Add the rows of the batches up to this one, which were written into these files."""
+        self._commit(files, (), stream, last_batch)
+
+    def replace(
+        self, files: Sequence[DataFile], stream: Stream, last_batch: int, days: Collection[date] | None = None
+    ) -> None:
+        """Put the rows in these files in the place of all, or of those of some days."""
+        self._commit(files, self._files_of(days), stream, last_batch)
+
+    def join_files(self, connection: duckdb.DuckDBPyConnection, target_bytes: int) -> None:
+        """Put the rows of small files into larger ones of about this size; readers find the same rows.
+
+        Where days are replaced whole there is but one file of each.
+        """
+        bins = [] if self.form.partition_by else list(_bins(self.files, target_bytes))
+        joined: list[DataFile] = []
+        for number, small in enumerate(bins):
+            rows = relation(self.form, (str(self.folder / file.path) for file in small))
+            name = f"{self.next_name}-{number:06d}"
+            joined += write_rows(connection, rows, {}, self.form, self.folder, name)
+        if bins:
+            self._change(joined, [file for small in bins for file in small])
 
     def delete(self, predicate: str) -> None:
         """Delete the rows that the predicate names; to do it again does no harm."""
+        self.refresh()
         self.delta.delete(predicate, post_commithook_properties=NO_HOOKS)
+        self._take()
 
-    def rows(self, filters: list[tuple[str, str, Any]] | None = None, columns: list[str] | None = None) -> pa.Table:
-        """Return the table's rows, or those that the filters name."""
-        try:
-            return self.delta.to_pyarrow_table(filters=filters, columns=columns)
-        except (DeltaError, OSError) as fault:
-            raise damaged(self.folder, fault) from fault
+    def refresh(self) -> None:
+        """Let delta-rs know what was committed without it."""
+        self.delta.update_incremental()
+        self._take()
 
-    def _write(self, rows: Any, stream: Stream, last_batch: int, mode: Any, **how: Any) -> None:
-        write_deltalake(
-            self.delta,
-            rows,
-            mode=mode,
-            writer_properties=_WRITER,
-            commit_properties=CommitProperties(app_transactions=[Transaction(_app(stream), last_batch)]),
-            post_commithook_properties=NO_HOOKS,
-            **how,
-        )
+    def _commit(self, added: Sequence[DataFile], removed: Sequence[DataFile], stream: Stream, last_batch: int) -> None:
+        self._change(added, removed, (_app(stream), last_batch))
         self._last[stream] = last_batch
+
+    def _change(
+        self, added: Sequence[DataFile], removed: Sequence[DataFile], application: tuple[str, int] | None = None
+    ) -> None:
+        commit(self.folder, self.version + 1, added, removed, self._links, application)
+        self.version += 1
+        gone = {file.path for file in removed}
+        self.files = [*(file for file in self.files if file.path not in gone), *added]
+
+    def _files_of(self, days: Collection[date] | None) -> list[DataFile]:
+        names = None if days is None else {str(day) for day in days}
+        return [file for file in self.files if names is None or file.partition["day"] in names]
+
+    def _take(self) -> None:
+        """Take from delta-rs which version this is, of which files, and how far it has come."""
+        self.version = self.delta.version()
+        self.files = _files(self.delta, self.form)
+        self._last = {stream: last_batch(self.delta, stream) for stream in self.form.streams}
+
+
+def _bins(files: Iterable[DataFile], target_bytes: int) -> Iterator[list[DataFile]]:
+    """Divide the files that are smaller into groups of about this size together; those that stay alone are left out."""
+    group: list[DataFile] = []
+    for file in files:
+        if file.size_bytes < target_bytes:
+            group.append(file)
+        if sum(each.size_bytes for each in group) >= target_bytes:
+            yield group
+            group = []
+    if len(group) > 1:
+        yield group
+
+
+def _files(delta: DeltaTable, form: TableForm) -> list[DataFile]:
+    found = pa.table(delta.get_add_actions(flatten=True))
+    return [
+        DataFile(
+            each["path"],
+            each["size_bytes"],
+            partition={day: str(each[f"partition.{day}"]) for day in form.partition_by},
+        )
+        for each in found.select(["path", "size_bytes", *(f"partition.{day}" for day in form.partition_by)]).to_pylist()
+    ]
 
 
 def open_table(form: TableForm, layout: Layout, dataset_id: str, keep_seconds: int = KEEP_SECONDS) -> Table:
     """Open a table, or make it; one of another dataset or version is removed first."""
     folder = form.folder(layout)
     require_path_for_tables(layout.data)
-    options = _storage_options(layout)
+    links = can_link(layout.spill)
+    options = _storage_options(links)
     delta = load(folder, options)
     if delta is None or not is_of(delta, dataset_id):
         remove_tree(folder)
         delta = _create(form, folder, _marks(dataset_id), keep_seconds, options)
-    return Table(form, folder, delta)
+    return Table(form, folder, delta, links)
 
 
-def _storage_options(layout: Layout) -> dict[str, str]:
+def _storage_options(links: bool) -> dict[str, str]:
     """Return how delta-rs commits: by a hard link where the disk can, otherwise by a rename, for there is one writer."""
-    return {} if can_link(layout.spill) else {"allow_unsafe_rename": "true"}
+    return {} if links else {"allow_unsafe_rename": "true"}
 
 
 def load(folder: Path, options: dict[str, str] | None = None) -> DeltaTable | None:

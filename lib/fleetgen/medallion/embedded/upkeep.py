@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import duckdb
+
 from fleetgen.medallion.embedded.tables import NO_HOOKS, Table
 from fleetgen.storage.reading import read_json
 
@@ -23,20 +25,21 @@ class Upkeep:
     def __post_init__(self) -> None:
         self._checkpoints = {table.form.name: _last_checkpoint(table) for table in self.tables}
 
-    def perform(self) -> bool:
+    def perform(self, connection: duckdb.DuckDBPyConnection) -> bool:
         """Keep up the table that is due the longest; return whether one was."""
         table = max(self.tables, key=self._commits)
         if self._commits(table) < DUE_COMMITS:
             return False
-        self._keep_up(table)
+        table.join_files(connection, TARGET_BYTES)
+        self._clean_up(table)
         return True
 
     def _commits(self, table: Table) -> int:
-        return table.delta.version() - self._checkpoints[table.form.name]
+        return table.version - self._checkpoints[table.form.name]
 
-    def _keep_up(self, table: Table) -> None:
+    def _clean_up(self, table: Table) -> None:
+        table.refresh()
         delta, name = table.delta, table.form.name
-        delta.optimize.compact(target_size=TARGET_BYTES, post_commithook_properties=NO_HOOKS)
         delta.vacuum(
             dry_run=False,
             enforce_retention_duration=False,
@@ -46,7 +49,8 @@ class Upkeep:
         self.swept.add(name)
         delta.create_checkpoint()
         delta.cleanup_metadata()
-        self._checkpoints[name] = delta.version()
+        table.refresh()
+        self._checkpoints[name] = table.version
 
 
 def _last_checkpoint(table: Table) -> int:

@@ -1,15 +1,23 @@
 """Delta tables with one writer: what a commit carries, to whom a table belongs, and what keeps it small."""
 
+import os
+from datetime import date
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import SystemLacks
+from fleetgen.medallion.embedded.commits import DataFile, ForeignCommit
+from fleetgen.medallion.embedded.files import write_rows
+from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.tables import DamagedTable, Table, load, open_table
 from fleetgen.medallion.embedded.upkeep import DUE_COMMITS, Upkeep
 from fleetgen.medallion.forms import TableForm
+from fleetgen.medallion.gold import DELIVERIES
 from fleetgen.storage.layout import Layout
 
 FORM = TableForm("counts", "gold", pa.schema([("batch_number", pa.int64()), ("name", pa.string())]), tuple(Stream))
@@ -24,47 +32,141 @@ def opened(layout: Layout, dataset: str = "one") -> Table:
     return open_table(FORM, layout, dataset, keep_seconds=0)
 
 
-def rows(*numbers: int, name: str = "a") -> pa.Table:
-    return pa.table({"batch_number": list(numbers), "name": [name] * len(numbers)}, schema=FORM.schema)
+def written(table: Table, *numbers: int) -> list[DataFile]:
+    """Return the files of a table's next commit: one with a row for each number, or none."""
+    with duckdb.connect() as connection:
+        values = "SELECT unnest($numbers)::BIGINT AS batch_number, 'a' AS name"
+        return write_rows(connection, values, {"numbers": numbers}, table.form, table.folder, table.next_name)
 
 
 def numbers_in(layout: Layout) -> list[int]:
-    return sorted(opened(layout).rows()["batch_number"].to_pylist())
+    """Return the rows as any reader of Delta tables finds them."""
+    delta = load(FORM.folder(layout))
+    assert delta is not None
+    return sorted(delta.to_pyarrow_table()["batch_number"].to_pylist())
+
+
+def shown(table: Table) -> list[int]:
+    """Return the rows as the table itself shows them."""
+    with duckdb.connect() as connection:
+        return sorted(number for number, _ in connection.execute(table.rows()).fetchall())
 
 
 def test_a_commit_says_which_batch_of_which_stream_was_the_last(layout: Layout) -> None:
     table = opened(layout)
     assert [table.last_batch(stream) for stream in Stream] == [-1, -1]
-    table.append(rows(0, 1), Stream.EVENTS, 1)
-    table.append(rows(0), Stream.COMPANIES, 0)
-    table.append(rows(), Stream.EVENTS, 7)
+    table.append(written(table, 0, 1), Stream.EVENTS, 1)
+    table.append(written(table, 0), Stream.COMPANIES, 0)
+    table.append(written(table), Stream.EVENTS, 7)
     again = opened(layout)
-    assert (again.last_batch(Stream.EVENTS), again.last_batch(Stream.COMPANIES)) == (7, 0)
-    assert numbers_in(layout) == [0, 0, 1]
+    for each in (table, again):
+        assert (each.last_batch(Stream.EVENTS), each.last_batch(Stream.COMPANIES)) == (7, 0)
+        assert shown(each) == numbers_in(layout) == [0, 0, 1]
 
 
-def test_rows_take_the_place_of_all_or_of_those_that_are_named(layout: Layout) -> None:
+def test_each_commit_is_a_file_of_its_own_that_stays_as_it_is(layout: Layout) -> None:
     table = opened(layout)
-    table.append(rows(1, 2, 3), Stream.EVENTS, 3)
-    table.replace(rows(2, name="b"), Stream.EVENTS, 4, "batch_number = 2")
-    assert numbers_in(layout) == [1, 2, 3]
-    table.replace(rows(9), Stream.EVENTS, 5)
-    assert numbers_in(layout) == [9]
+    found = []
+    for number in range(3):
+        table.append(written(table, number), Stream.EVENTS, number)
+        found.append((FORM.folder(layout) / "_delta_log" / f"{number + 1:020d}.json").read_text())
+    assert [f'"version":{number}}}' in content for number, content in enumerate(found)] == [True] * 3
+    assert [path.read_text() for path in sorted((FORM.folder(layout) / "_delta_log").glob("*.json"))][1:] == found
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_kill_between_the_two_names_of_a_commit_does_no_harm(layout: Layout, links: bool) -> None:
+    # given a commit whose content still has its first name
+    table = Table(FORM, FORM.folder(layout), opened(layout).delta, links)
+    table.append(written(table, 0), Stream.EVENTS, 0)
+    log = FORM.folder(layout) / "_delta_log"
+    os.link(log / f"{1:020d}.json", log / "_commit.json.tmp")
+    # when the next one is made
+    table.append(written(table, 1), Stream.EVENTS, 1)
+    # then both are there
+    assert numbers_in(layout) == [0, 1]
+    assert not (log / "_commit.json.tmp").exists()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_version_that_another_program_has_made_is_never_replaced(layout: Layout, links: bool) -> None:
+    ours = Table(FORM, FORM.folder(layout), opened(layout).delta, links)
+    theirs = opened(layout)
+    theirs.append(written(theirs, 5), Stream.EVENTS, 5)
+    with pytest.raises(ForeignCommit, match=r"0{19}1.json was written by another program"):
+        ours.append([], Stream.EVENTS, 6)
+    assert numbers_in(layout) == [5]
+    assert opened(layout).last_batch(Stream.EVENTS) == 5
+
+
+def test_rows_take_the_place_of_all_others(layout: Layout) -> None:
+    table = opened(layout)
+    for numbers in ([1, 2, 3], [9], []):
+        table.replace(written(table, *numbers), Stream.EVENTS, len(numbers))
+        assert shown(table) == numbers_in(layout) == numbers
+
+
+def test_rows_of_some_days_take_the_place_of_theirs_alone(layout: Layout) -> None:
+    form = DELIVERIES.form
+    table = open_table(form, layout, "one")
+
+    def days(*rows: tuple[int, int]) -> list[DataFile]:
+        values = " UNION ALL ".join(
+            f"SELECT DATE '2026-01-01' + {day} AS day, 'a' AS company_id, {count}::BIGINT AS deliveries"
+            for day, count in rows
+        )
+        with duckdb.connect() as connection:
+            return write_rows(connection, values, {}, form, table.folder, table.next_name)
+
+    table.append(days((0, 1), (1, 1)), Stream.EVENTS, 0)
+    table.replace(days((1, 5), (2, 5)), Stream.EVENTS, 1, [date(2026, 1, 2), date(2026, 1, 3)])
+    for each in (table, open_table(form, layout, "one")):
+        with duckdb.connect() as connection:
+            assert sorted(connection.execute(each.rows()).fetchall()) == [
+                (date(2026, 1, 1), "a", 1),
+                (date(2026, 1, 2), "a", 5),
+                (date(2026, 1, 3), "a", 5),
+            ]
+            assert len(connection.execute(each.rows([date(2026, 1, 3)])).fetchall()) == 1
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+def test_files_have_the_columns_that_the_table_declares(layout: Layout, form: TableForm) -> None:
+    table = open_table(form, layout, "one")
+    with duckdb.connect() as connection:
+        rows = connection.sql(table.rows()).to_arrow_table()
+        row = ", ".join(
+            f"NULL::{kind} AS {name}"
+            for name, kind in zip(rows.column_names, connection.sql(table.rows()).types, strict=True)
+        )
+        table.append(
+            write_rows(connection, f"SELECT {row}", {}, form, table.folder, table.next_name), form.streams[0], 0
+        )
+    delta = load(form.folder(layout))
+    assert delta is not None
+    assert delta.to_pyarrow_table().schema == form.schema
+    (file,) = delta.file_uris()
+    assert parquet.read_schema(file) == pa.schema(
+        [form.schema.field(name) for name in form.schema.names if name not in form.partition_by]
+    )
 
 
 def test_deleting_twice_does_no_harm(layout: Layout) -> None:
     table = opened(layout)
-    table.append(rows(1, 2), Stream.EVENTS, 2)
+    table.append(written(table, 1, 2), Stream.EVENTS, 2)
     for _ in range(2):
         table.delete("batch_number = 1")
-    assert numbers_in(layout) == [2]
+        assert shown(table) == numbers_in(layout) == [2]
+    table.append(written(table, 3), Stream.EVENTS, 3)
+    assert numbers_in(layout) == [2, 3]
 
 
 def test_a_table_of_another_dataset_is_made_anew(layout: Layout) -> None:
-    opened(layout).append(rows(1), Stream.EVENTS, 1)
+    table = opened(layout)
+    table.append(written(table, 1), Stream.EVENTS, 1)
     other = opened(layout, "another")
     assert other.last_batch(Stream.EVENTS) == -1
-    assert other.rows().num_rows == 0
+    assert shown(other) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
@@ -87,15 +189,15 @@ def test_a_path_that_delta_cannot_have_is_refused(tmp_path: Path) -> None:
 
 def test_upkeep_is_due_after_so_many_commits_and_makes_few_files_of_many(layout: Layout) -> None:
     table = opened(layout)
-    upkeep = Upkeep((table,))
+    upkeep, connection = Upkeep((table,)), duckdb.connect()
     for number in range(DUE_COMMITS - 1):
-        table.append(rows(number), Stream.EVENTS, number)
-    assert not upkeep.perform()
-    table.append(rows(DUE_COMMITS - 1), Stream.EVENTS, DUE_COMMITS - 1)
-    assert len(table.delta.file_uris()) == DUE_COMMITS
-    assert upkeep.perform()
-    assert len(table.delta.file_uris()) == 1
-    assert not upkeep.perform()
+        table.append(written(table, number), Stream.EVENTS, number)
+    assert not upkeep.perform(connection)
+    table.append(written(table, DUE_COMMITS - 1), Stream.EVENTS, DUE_COMMITS - 1)
+    assert len(table.files) == DUE_COMMITS
+    assert upkeep.perform(connection)
+    assert len(table.files) == 1
+    assert not upkeep.perform(connection)
     assert numbers_in(layout) == list(range(DUE_COMMITS))
     assert opened(layout).last_batch(Stream.EVENTS) == DUE_COMMITS - 1
-    assert not Upkeep((opened(layout),)).perform()  # whoever opens it next knows that it was kept up
+    assert not Upkeep((opened(layout),)).perform(connection)  # whoever opens it next knows that it was kept up

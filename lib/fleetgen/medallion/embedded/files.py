@@ -1,0 +1,75 @@
+"""Owns the Parquet files of the tables: DuckDB writes the rows of a query into them, and shows them as a relation.
+
+A file that no commit names is in no table. Naming it is left to `commits`, removing it to `upkeep`.
+"""
+
+from collections.abc import Iterable, Mapping
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from fleetgen.medallion.embedded.commits import DataFile
+from fleetgen.medallion.forms import TableForm
+
+_OPTIONS = "FORMAT parquet, COMPRESSION snappy, RETURN_STATS"
+_TYPES = {
+    pa.string(): "VARCHAR",
+    pa.int64(): "BIGINT",
+    pa.bool_(): "BOOLEAN",
+    pa.date32(): "DATE",
+    pa.timestamp("us", "UTC"): "TIMESTAMPTZ",
+}
+
+
+def write_rows(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any], form: TableForm, folder: Path, name: str
+) -> list[DataFile]:
+    """Write the rows of a query as files of a table, one for each partition; none where there are no rows.
+
+    Files of this name that a kill left are replaced.
+    """
+    target, more = folder / f"{name}.parquet", "WRITE_EMPTY_FILE false"
+    if form.partition_by:
+        target = folder
+        more = f"PARTITION_BY ({', '.join(form.partition_by)}), OVERWRITE_OR_IGNORE, FILENAME_PATTERN {quoted(name)}"
+    copied = connection.execute(f"COPY ({sql}) TO {quoted(str(target))} ({_OPTIONS}, {more})", values)
+    return [_written(row, form, folder) for row in copied.fetchall()]
+
+
+def _written(row: tuple[Any, ...], form: TableForm, folder: Path) -> DataFile:
+    path, rows, size, _, columns, partition, *_ = row
+    return DataFile(
+        path=str(Path(path).relative_to(folder)),
+        size_bytes=size,
+        rows=rows,
+        partition=partition or {},
+        statistics=_statistics(form, {name.strip('"'): found for name, found in columns.items()}),
+    )
+
+
+def _statistics(form: TableForm, columns: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return the extremes of numbers and texts, as far as they are exact, and how many values are missing."""
+    readers = {pa.int64(): int, pa.string(): str}
+    read = {name: readers[form.schema.field(name).type] for name in columns if form.schema.field(name).type in readers}
+    extremes = {
+        key: {name: read[name](columns[name][end]) for name in read if columns[name].get(f"{end}_is_exact") == "true"}
+        for key, end in (("minValues", "min"), ("maxValues", "max"))
+    }
+    return {**extremes, "nullCount": {name: int(found["null_count"]) for name, found in columns.items()}}
+
+
+def relation(form: TableForm, paths: Iterable[str]) -> str:
+    """Return the SQL of the rows in files of a table, given by their whole paths."""
+    if not (named := ", ".join(quoted(escape(path)) for path in paths)):
+        nothing = (f"NULL::{_TYPES[column.type]} AS {column.name}" for column in form.schema)
+        return f"SELECT {', '.join(nothing)} WHERE false"
+    days = "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
+    return f"SELECT {', '.join(form.schema.names)} FROM read_parquet([{named}], {days})"
+
+
+def quoted(text: str) -> str:
+    """Return a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
