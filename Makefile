@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run observe test test-unit soak check format lint types imports sizes bench screenshots dashboards coverage lock clean .run .dev .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit soak check format lint types imports sizes bench profile screenshots dashboards coverage lock clean .run .dev .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,6 +63,9 @@ screenshots: .dev ## make the pictures of the page in docs/images anew
 
 dashboards: .dev ## make Grafana's dashboards in etc/grafana anew
 	@PYTHONPATH=packaging $(BIN)/python -m dashboards
+
+profile: .dev ## print where the time of an event and of a small batch goes
+	@$(BIN)/python tests/benchmarks/profile_batches.py
 
 coverage: .dev ## report which lines the unit and property tests reach
 	@$(BIN)/coverage run -m pytest tests/unit tests/properties && $(BIN)/coverage report --skip-covered
