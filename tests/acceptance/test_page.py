@@ -368,6 +368,7 @@ def test_a_tab_that_stopped_reading_harms_nobody(tab: Tab, running: RunningSet) 
 # --- looks
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("state", ["running", "empty", "paused", "degraded", "disconnected"])
 def test_nobody_is_kept_out_by_how_it_looks(browser: Browser, running: RunningSet, state: str) -> None:
     with client_of(running) as client:

@@ -18,7 +18,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 def client_of(running: RunningSet, offset: int = 0, headers: dict[str, str] | None = None) -> httpx.Client:
     """Return a client of the control process; paths start at its root. It spares the 30 ms of preparing TLS."""
     url = f"http://127.0.0.1:{running.control_port + offset}"
-    return httpx.Client(base_url=url, headers=headers, timeout=10, verify=False, trust_env=False)
+    return httpx.Client(base_url=url, headers=headers, timeout=60, verify=False, trust_env=False)
 
 
 # no TLS: spares 30 ms
@@ -37,7 +37,7 @@ def problem(answer: httpx.Response) -> str:
 
 def raw(port: int, request: bytes) -> httpx.Response:
     """Send these bytes as they are, and return the answer; the server must close the connection."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")

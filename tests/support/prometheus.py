@@ -71,7 +71,7 @@ class Prometheus:
 
     def get(self, path: str, **parameters: str) -> Any:
         """Return the data of an answer of its HTTP API."""
-        with urlopen(f"{self.url}/api/v1/{path}?{urlencode(parameters)}", timeout=10) as answer:
+        with urlopen(f"{self.url}/api/v1/{path}?{urlencode(parameters)}", timeout=30) as answer:
             return json.load(answer)["data"]
 
     def values(self, expression: str) -> list[float]:

@@ -146,7 +146,7 @@ class RunningSet:
 
     def metrics(self, process: str) -> str:
         """Return what a process's /metrics says."""
-        with urlopen(f"http://127.0.0.1:{self.ports[process]}/metrics", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{self.ports[process]}/metrics", timeout=30) as answer:
             return str(answer.read().decode())
 
     def manifest(self) -> dict[str, Any]:

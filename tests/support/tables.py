@@ -116,7 +116,7 @@ def pipeline_log(running: RunningSet, kind: str) -> list[dict[str, Any]]:
 
 def pipeline_metrics(running: RunningSet) -> str:
     """Return what the pipeline's /metrics says."""
-    with urlopen(f"http://127.0.0.1:{running.pipeline_port}/metrics", timeout=5) as answer:
+    with urlopen(f"http://127.0.0.1:{running.pipeline_port}/metrics", timeout=30) as answer:
         return str(answer.read().decode())
 
 
