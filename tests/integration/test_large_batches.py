@@ -46,7 +46,7 @@ def copied(bronze: Layout, folder: Path) -> Layout:
 
 def carrier(layout: Layout, at_once: int, beat: Callable[[], None] = lambda: None) -> EmbeddedEngine:
     """Return an engine that carries so many lines at once."""
-    return EmbeddedEngine(layout, DATASET, beat, budget=Budget(64 * MEGABYTE, 2, at_once))
+    return EmbeddedEngine(layout, DATASET, beat, budget=Budget(64 * MEGABYTE, 1, at_once))
 
 
 def test_pieces_end_in_the_tables_of_the_whole(bronze: Layout, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_duplicates_across_pieces_are_those_of_the_whole(bronze: Layout, tmp_pat
 def put(layout: Layout, entry: BatchEntry, content: bytes) -> BatchEntry:
     """Give a batch another content; return what the ledger would say of it."""
     (layout.batch(Stream.EVENTS, entry.batch_id) / "events.jsonl").write_bytes(content)
-    told = {"sha256": hashlib.sha256(content).hexdigest(), "record_count": content.count(b"\n")}
+    told = {"sha256": hashlib.sha256(content).hexdigest(), "record_count": content.count(b"\n"), "bytes": len(content)}
     return BatchEntry.model_validate(entry.model_dump() | told | INTERVAL)
 
 

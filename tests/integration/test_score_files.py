@@ -334,7 +334,7 @@ def test_core_packages_read_lines_and_say_what_columns_need(
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         "1.0 0.0",
-        "pyarrow is not installed: pip install 'fleetgen[pipeline]'",
+        "duckdb is not installed: pip install 'fleetgen[pipeline]'",
         f"To read {tmp_path}/q.parquet, pyarrow is needed: pip install 'fleetgen[pipeline]'",
     ]
 

@@ -41,7 +41,7 @@ def _budget() -> Budget | None:
     if len(sys.argv) < 4:
         return None
     lines._BLOCK_BYTES = 2000
-    return Budget(64 * MEGABYTE, 2, int(sys.argv[3]))
+    return Budget(64 * MEGABYTE, 1, int(sys.argv[3]))
 
 
 def child(layout: Layout, dies_after: int | None, most: int) -> int:

@@ -17,6 +17,7 @@ from fleetgen.storage.bronze import (
     part_name,
     publish_batch,
     read_meta,
+    staged_batch,
     start_batch,
 )
 from fleetgen.storage.layout import Layout
@@ -77,7 +78,7 @@ def test_two_cores_write_and_hash_what_one_does(layout: Layout) -> None:
         content = staged(layout, rows=(500_000, 500_000), two_cores=two_cores)
         content.write_part(pieces[:5])
         content.write_part(pieces[5:])
-        written = [path.read_bytes() for path in sorted(layout.staged(Stream.EVENTS).rglob("*.jsonl"))]
+        written = [path.read_bytes() for path in sorted(staged_batch(layout.staged(Stream.EVENTS)).glob("*.jsonl"))]
         made.append((content.parts, content.sha256, written))
     assert made[0] == made[1]
     assert b"".join(made[0][2]) == b"".join(each.lines for each in pieces)
@@ -87,7 +88,7 @@ def test_two_cores_write_and_hash_what_one_does(layout: Layout) -> None:
 def test_a_disk_that_refuses_is_told_and_leaves_no_thread(layout: Layout, two_cores: bool) -> None:
     threads = threading.active_count()
     content = staged(layout, two_cores=two_cores)
-    (layout.staged(Stream.EVENTS) / "batch" / "events.jsonl").symlink_to("/dev/full")
+    (staged_batch(layout.staged(Stream.EVENTS)) / "events.jsonl").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
         content.write_part([piece("a\n")] * 10)
     assert threading.active_count() == threads

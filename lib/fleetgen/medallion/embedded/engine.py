@@ -34,7 +34,7 @@ from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.pruning import pruned_before
 
-_FEW_LINES = 1000
+_FEW_LINES, _FEW_BYTES = 1000, 1 << 20
 """For so many lines it takes longer to look for a better plan, and to wake a second thread, than to do without."""
 
 _BATCHES_SQL = """
@@ -103,7 +103,8 @@ class EmbeddedEngine:
         return [table for table in self._tables.values() if stream in table.form.streams]
 
     def _carry(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> None:
-        self._suit(sum(entry.record_count for entry in entries) <= _FEW_LINES)
+        lines, size = sum(each.record_count for each in entries), sum(each.bytes for each in entries)
+        self._suit(few=lines <= _FEW_LINES and size <= _FEW_BYTES)
         with registered(self._connection, "batch_rows", _batch_rows(stream, entries)):
             self._connection.execute(_BATCHES_SQL)
         with self._judged(stream, entries) as files:
