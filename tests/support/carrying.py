@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from fleetgen.domain.randomness import Address, Origin, Purpose
@@ -52,6 +53,8 @@ def child(layout: Layout, dies_after: int | None, most: int) -> int:
         try:
             work(layout, dies_after, most)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     return pid

@@ -142,8 +142,11 @@ class EmbeddedEngine:
             tables = [self._tables[silver.form.name] for silver in silver_of(stream)]
             last, name = entries[0].batch_number, f"part-{stream}-{entries[0].batch_number:020d}"
             folders = {
-                each.form.name: each.folder if each.last_batch(stream) < last else self._spill for each in tables
+                each.form.name: each.folder if each.last_batch(stream) < last else self._spill / each.form.name
+                for each in tables
             }
+            for folder in folders.values():
+                folder.mkdir(parents=True, exist_ok=True)
             with judged_in_pieces(self._connection, stream, read, folders, name) as files:
                 yield files
             return
