@@ -190,7 +190,7 @@ def test_clean_needs_a_pause_and_resume_begins_a_new_dataset() -> None:
 def test_sigterm_in_the_middle_of_a_large_batch_ends_within_two_seconds(moment: float) -> None:
     settings = {"mode": '"production"', "event_rate_per_driver": "1000", "drivers_per_company": "100"}
     with running_set(**settings) as running:
-        staging = running.data / ".staging" / "events"
+        staging = running.data / ".staging" / "events.batch"
         wait_for(staging.exists, 20, "The beginning of a batch of ten million events")
         time.sleep(moment)
         began = time.monotonic()

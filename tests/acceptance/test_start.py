@@ -24,7 +24,7 @@ EDITING = frozenset({"pydantic", "tomlkit"})
 ASKING = frozenset({"rich"})
 HELP: dict[str, frozenset[str]] = {
     **dict.fromkeys(("up", "down", "reload", "ctl", "pause", "resume", "clean"), SET),
-    **dict.fromkeys(("generate", "replay", "verify", "inspect", "backfill", "schema"), MAKING),
+    **dict.fromkeys(("generate", "replay", "verify", "inspect", "backfill", "schema", "score"), MAKING),
     **dict.fromkeys(("mode", "config", "init"), EDITING),
     **dict.fromkeys(("query", "tables"), ASKING),
     "status": SET | ASKING,

@@ -26,7 +26,7 @@ def test_anything_else_is_none(text: object) -> None:
 
 
 def with_memory(folder: Path, value: str) -> Path:
-    return set_folder(folder, SHIPPED.read_text().replace('# memory = "700MB"', f"memory = {value}"))
+    return set_folder(folder, SHIPPED.read_text().replace('# memory = "300MB"', f"memory = {value}"))
 
 
 def test_the_pipelines_memory_is_bytes(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_only_the_process_whose_mark_changes_is_another_one(tmp_path: Path) -> N
     before = render(loaded_in(tmp_path), token_mark="one").splitlines()
     token = render(loaded_in(tmp_path), token_mark="two").splitlines()
     assert [line for line in token if line not in before] == ['environment=FLEETGEN_MARK="two"']
-    with_memory = SHIPPED.read_text().replace('# memory = "700MB"', 'memory = "700MB"')
+    with_memory = SHIPPED.read_text().replace('# memory = "300MB"', 'memory = "700MB"')
     memory = render(load(set_folder(tmp_path, with_memory)), token_mark="one").splitlines()
     assert [line for line in memory if line not in before] == ['environment=FLEETGEN_MARK="700000000"']
 

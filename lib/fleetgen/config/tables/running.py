@@ -69,7 +69,7 @@ class Pipeline(Table):
     enabled: Annotated[bool, allowed("true or false")] = True
     """Whether the set has a pipeline process."""
     memory: Annotated[int, Size(64)] | None = None
-    """Memory for the work on batches; absent: up to 700MB, less where the machine or the container has less."""
+    """Memory for the work on batches; absent: up to 300MB, less where the machine or the container has less."""
 
 
 class Supervisor(Table):
