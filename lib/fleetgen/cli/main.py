@@ -13,6 +13,8 @@ from fleetgen.cli.surroundings import settle
 # A generator multiplies no matrices and uses no pydantic plugin: idle threads and the search for plugins cost memory.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+# Arrow's own allocator keeps what it has freed for itself.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 @dataclass(frozen=True, slots=True)

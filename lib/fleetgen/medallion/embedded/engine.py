@@ -21,7 +21,7 @@ from fleetgen.medallion.carrying.engine import Carried, Totals
 from fleetgen.medallion.carrying.order import missing, passes
 from fleetgen.medallion.embedded.budget import MEGABYTE, Budget, carrying
 from fleetgen.medallion.embedded.commits import DataFile
-from fleetgen.medallion.embedded.files import write_rows
+from fleetgen.medallion.embedded.files import write_few_rows, write_rows
 from fleetgen.medallion.embedded.pieces import judged_in_pieces, registered
 from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table, open_table
 from fleetgen.medallion.embedded.totals import totals
@@ -189,7 +189,8 @@ class EmbeddedEngine:
         return sum(file.rows for file in files)
 
     def _files(self, sql: str, after: int, table: Table) -> list[DataFile]:
-        return write_rows(self._connection, sql, {"after": after}, table.form, table.folder, table.next_name)
+        write = write_few_rows if self._suits_few else write_rows
+        return write(self._connection, sql, {"after": after}, table.form, table.folder, table.next_name)
 
     def _days(self, after: int) -> list[date]:
         found = self._connection.execute(

@@ -14,7 +14,7 @@ import pyarrow as pa
 from fleetgen.medallion.embedded.commits import DataFile
 from fleetgen.medallion.forms import TableForm
 
-_OPTIONS = "FORMAT parquet, COMPRESSION snappy, RETURN_STATS"
+_OPTIONS = "FORMAT parquet, COMPRESSION snappy"
 _TYPES = {
     pa.string(): "VARCHAR",
     pa.int64(): "BIGINT",
@@ -35,8 +35,20 @@ def write_rows(
     if form.partition_by:
         target = folder
         more = f"PARTITION_BY ({', '.join(form.partition_by)}), OVERWRITE_OR_IGNORE, FILENAME_PATTERN {quoted(name)}"
-    copied = connection.execute(f"COPY ({sql}) TO {quoted(str(target))} ({_OPTIONS}, {more})", values)
+    copied = connection.execute(f"COPY ({sql}) TO {quoted(str(target))} ({_OPTIONS}, RETURN_STATS, {more})", values)
     return [_written(row, form, folder) for row in copied.fetchall()]
+
+
+def write_few_rows(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any], form: TableForm, folder: Path, name: str
+) -> list[DataFile]:
+    """Do what `write_rows` does in half the time, which statistics of a few rows take; their file says only how many."""
+    if form.partition_by:
+        return write_rows(connection, sql, values, form, folder, name)
+    target = folder / f"{name}.parquet"
+    copied = connection.execute(f"COPY ({sql}) TO {quoted(str(target))} ({_OPTIONS}, WRITE_EMPTY_FILE false)", values)
+    ((rows,),) = copied.fetchall()
+    return [DataFile(target.name, target.stat().st_size, rows)] if rows else []
 
 
 def _written(row: tuple[Any, ...], form: TableForm, folder: Path) -> DataFile:

@@ -7,8 +7,8 @@ import duckdb
 from fleetgen.medallion.embedded.tables import NO_HOOKS, Table
 from fleetgen.storage.reading import read_json
 
-DUE_COMMITS = 24
-"""Commits since the last checkpoint after which a table is due: each one makes the next a little slower."""
+DUE_COMMITS = 30
+"""Commits since the last checkpoint after which a table is due: a reader has to open each of them, and its files."""
 
 TARGET_BYTES = 16 << 20
 """Files of this size are left as they are, so that compaction has little to copy."""
