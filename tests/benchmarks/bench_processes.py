@@ -24,6 +24,8 @@ WARM_UP_SECONDS = 3
 STOP_SECONDS = 30
 PROCESSES = ("supervisord", "company", "driver", "pipeline", "control")
 GOAL_MEGABYTES = 50
+GOAL_PIPELINE_MEGABYTES = 180
+GOAL_PIPELINE_SHARE = 6
 
 
 def make_set(folder: Path) -> Path:
@@ -123,6 +125,9 @@ def main() -> None:
     print_table(["process", "RSS MiB", "peak RSS MiB", "% of a core"], rows)
     largest = max(measured[name][0] for name in ("company", "driver"))
     print_goal(f"at most {GOAL_MEGABYTES} MiB a generator", largest <= GOAL_MEGABYTES)
+    memory, _, share = measured["pipeline"]
+    print_goal(f"the pipeline within {GOAL_PIPELINE_MEGABYTES} MiB", memory <= GOAL_PIPELINE_MEGABYTES)
+    print_goal(f"the pipeline within {GOAL_PIPELINE_SHARE} % of a core", share <= GOAL_PIPELINE_SHARE)
 
 
 if __name__ == "__main__":
