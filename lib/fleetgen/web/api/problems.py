@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from fleetgen.cadence.clock import system_now
 from fleetgen.domain.records import iso
-from fleetgen.errors import FleetgenError, HeldByAnother, UsageError
+from fleetgen.errors import FleetgenError, NotYet, UsageError
 from fleetgen.generation.lifecycle import WrongDataset
 from fleetgen.storage.files import is_disk_fault, remedy_of
 from fleetgen.web.api.changing import changing
@@ -67,7 +67,7 @@ async def _fleetgen_problem(request: Request, fault: Any) -> JSONResponse:
         return _problem(409, "wrong_dataset", str(fault))
     if isinstance(fault, UsageError):
         return _problem(422, "invalid_request", str(fault))
-    if isinstance(fault, HeldByAnother):
+    if isinstance(fault, NotYet):
         return _problem(503, "busy", str(fault), {"retry-after": "1"})
     return _problem(503, "unavailable", str(fault))
 
