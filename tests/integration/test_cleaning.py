@@ -187,7 +187,7 @@ def test_a_generator_starts_while_somebody_tries_to_clean_without_a_pause(simula
     thread = threading.Thread(target=try_to_clean)
     thread.start()
     try:
-        maker = simulation.makers[Stream.EVENTS]
+        maker = simulation.makers[Stream.COMPANIES]
         until = time.monotonic() + 2
         while time.monotonic() < until:
             maker.release()
