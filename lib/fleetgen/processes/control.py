@@ -101,6 +101,7 @@ class ControlProcess:
 
     def _look_around(self) -> None:
         self._worker.beat()
+        self._worker.pass_over()
         if self._worker.wake_up.stopping:  # asked for before the server took the signals over
             self.server.should_exit = True
         self.follower.look()

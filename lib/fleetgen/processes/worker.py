@@ -5,12 +5,13 @@ What a process does in a turn is its own `Work`. A new process says what it begi
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.loop import WakeUp, rest, run
+from fleetgen.cadence.signals import MEANT_FOR, NOTED, STOPPING, let_through
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.records import SECOND
 from fleetgen.errors import (
@@ -25,7 +26,7 @@ from fleetgen.errors import (
 from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.storage.files import raise_lasting, remedy_of
 from fleetgen.supervision.crashes import CrashRecord
-from fleetgen.supervision.orphans import OrphanGuard
+from fleetgen.supervision.orphans import OrphanGuard, own_supervisor
 from fleetgen.telemetry.logs import start_logging
 
 _LONGEST_BACKOFF = 30 * SECOND
@@ -37,8 +38,8 @@ _TOLD_EVERY_SECONDS = 5.0
 class Work:
     """What a process does in its life. Only a turn must be given."""
 
-    signals: Iterable[signal.Signals] = ()
-    """Signals that are noted for it, beside those for a stop."""
+    signals: Collection[int] = ()
+    """Signals that it obeys, beside those for a stop; of others the log says that they mean nothing to it."""
 
     def begin(self) -> None:
         """Take hold of what the work needs, and say that it starts; what is raised ends the process.
@@ -79,15 +80,20 @@ class Worker:
 
     def live(self, work: Work) -> None:
         """Wait out earlier failures, then take turns until asked to stop."""
-        self.start(work.signals)
+        self.start()
         if not self._begun(work):
             return
         run(self.clock, self.wake_up, lambda: self._turn(work))
         self._end(work)
 
-    def start(self, signals: Iterable[signal.Signals] = ()) -> None:
-        """Obey signals from now on; tell how the process before this one ended, and wait if that happened again and again."""
-        self.wake_up.on_signals(signals)
+    def start(self) -> None:
+        """Obey signals from now on; tell how the process before this one ended, and wait if that happened again and again.
+
+        A hang-up stops a process that runs by itself, as when its terminal is closed; one of a set goes on.
+        """
+        stopping = STOPPING if own_supervisor() is not None else (*STOPPING, signal.SIGHUP)
+        self.wake_up.on_signals(stopping, [number for number in NOTED if number not in stopping])
+        let_through()
         self._crashes.tell(self.log, self.title)
         if wait := self._crashes.wait:
             rest(self.clock, self.wake_up, self.clock.now() + wait, self._beat_if_possible)
@@ -113,6 +119,16 @@ class Worker:
         """Whether a stop was asked for; whoever asks while waiting is alive."""
         self.beat()
         return self.wake_up.stopping
+
+    def pass_over(self, obeyed: Collection[int] = ()) -> None:
+        """Say of each noted signal that is not obeyed that it means nothing here."""
+        asked = self.wake_up.asked
+        for number in [each for each in asked if each not in obeyed]:
+            asked.remove(number)
+            name = signal.Signals(number).name
+            self.log.info(
+                f"The {self.title} was sent {name}, which means nothing to it: {MEANT_FOR[number]}", kind="signal"
+            )
 
     def worked(self) -> None:
         """Note that the process has done its work: what came before counts no more."""
@@ -157,6 +173,7 @@ class Worker:
         self._tell_at = time.monotonic() + _TOLD_EVERY_SECONDS
         now = self.clock.now()
         try:
+            self.pass_over(work.signals)
             work.attend(now)
             if now < self._not_before <= now + _LONGEST_BACKOFF:  # farther away only if the clock was set back
                 return self._not_before
