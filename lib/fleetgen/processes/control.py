@@ -27,6 +27,7 @@ from fleetgen.telemetry.hosts import own_names
 from fleetgen.web.api.app import create_app
 from fleetgen.web.api.control import Control
 from fleetgen.web.dashboard.mounting import Page
+from fleetgen.web.edge.exchange import Exchange
 from fleetgen.web.edge.guard import LONGEST_BODY, Guard, Policy
 from fleetgen.web.edge.wire import Http, Server, accepted_at_once
 from fleetgen.web.known.following import Follower
@@ -127,7 +128,7 @@ class ControlProcess:
 
     def _server_config(self, policy: Policy) -> uvicorn.Config:
         return uvicorn.Config(
-            Guard(self._app, policy, self.log),
+            Exchange(Guard(self._app, policy, self.log)),
             http=Http,
             ws="websockets-sansio" if has_page() else "none",
             ws_max_size=LONGEST_BODY,
