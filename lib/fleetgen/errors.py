@@ -44,7 +44,13 @@ class CannotCreate(FleetgenError):
 
 
 class HeldByAnother(FleetgenError):
-    """Another process holds what this one needs: try again when it has ended."""
+    """Another process holds what this one needs, and keeps it: stop that one first."""
+
+    exit_status = 75
+
+
+class NotYet(FleetgenError):
+    """Another process holds for a while what this one needs: try again."""
 
     exit_status = 75
 

@@ -6,13 +6,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from fleetgen.cadence.schedule import Make
 from fleetgen.domain.records import Stream
-from fleetgen.errors import CannotCreate, HeldByAnother
+from fleetgen.errors import CannotCreate, NotYet
 from fleetgen.generation import lifecycle
 from fleetgen.generation.checking import check
 from fleetgen.generation.cleaning import Cleaned, PauseRequired, clean
@@ -175,6 +176,29 @@ def test_cleaning_waits_for_whoever_writes(simulation: Simulation, name: str) ->
     assert set(cleaned[0].items) == shown(layout)
 
 
+def test_a_generator_starts_while_somebody_tries_to_clean_without_a_pause(simulation: Simulation) -> None:
+    layout, ended = simulation.loaded.layout, threading.Event()
+
+    def try_to_clean() -> None:
+        while not ended.is_set():
+            with suppress(PauseRequired, NotYet):
+                clean(layout, timeout_seconds=1)
+
+    thread = threading.Thread(target=try_to_clean)
+    thread.start()
+    try:
+        maker = simulation.makers[Stream.COMPANIES]
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            maker.release()
+            time.sleep(0.001)
+            maker.hold()
+    finally:
+        ended.set()
+        thread.join()
+    assert differences(simulation) == []
+
+
 def test_a_writer_that_never_ends_keeps_everything_and_is_named(simulation: Simulation) -> None:
     layout = simulation.loaded.layout
     pause(simulation)
@@ -182,7 +206,7 @@ def test_a_writer_that_never_ends_keeps_everything_and_is_named(simulation: Simu
     with lock.held():
         lock.sign()
         before = left(layout)
-        with pytest.raises(HeldByAnother, match=f"process {os.getpid()}"):
+        with pytest.raises(NotYet, match=f"process {os.getpid()}"):
             clean(layout, timeout_seconds=0.2)
         assert left(layout) == before
     assert differences(simulation) == []

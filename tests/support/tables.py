@@ -15,7 +15,7 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import HeldByAnother
+from fleetgen.errors import NotYet
 from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.tables import load
 from fleetgen.storage.files import FileLock
@@ -88,7 +88,7 @@ def hung_pipeline(running: RunningSet) -> Iterator[int]:
         try:
             with lock.held(timeout_seconds=1):
                 break
-        except HeldByAnother:
+        except NotYet:
             os.kill(pid, signal.SIGCONT)
     try:
         yield pid

@@ -27,13 +27,13 @@ class WakeUp:
         self.asked: deque[int] = deque()
         """Signals other than those for a stop, in the order in which they came; whoever obeys one removes it."""
 
-    def on_signals(self, others: Iterable[signal.Signals] = ()) -> None:
-        """Let SIGTERM and SIGINT ask for a stop, and note other signals in ``asked``."""
+    def on_signals(self, stopping: Iterable[signal.Signals], noted: Iterable[signal.Signals] = ()) -> None:
+        """Let some signals ask for a stop, and note others in ``asked``; what is ignored stays ignored."""
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        for number in others:
-            signal.signal(number, self._note)
+        for numbers, handler in ((stopping, self._stop), (noted, self._note)):
+            for number in numbers:
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as by nohup
+                    signal.signal(number, handler)
 
     def stop_asked(self) -> bool:
         """Whether a stop was asked for."""

@@ -6,8 +6,10 @@ import click
 
 from fleetgen.cadence.clock import system_now
 from fleetgen.cli.output import load_in_use, with_config
+from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import UsageError
 from fleetgen.generation import lifecycle
+from fleetgen.generation.cleaning import Cleaned
 from fleetgen.generation.cleaning import clean as clean_dataset
 from fleetgen.generation.dataset import Dataset
 from fleetgen.supervision.client import Supervisor, empty_logs
@@ -49,9 +51,13 @@ def clean(yes: bool, logs: bool, config_file: Path) -> None:
     if not yes:
         raise UsageError(f"This deletes all data in {loaded.layout.data}. To go on, say `fleetgen clean --yes`.")
     cleaned = clean_dataset(loaded.layout)
+    _tell_cleaned(loaded, cleaned)
     if logs:
         empty_logs(loaded.layout.logs, Supervisor(loaded.socket))
         click.echo("The logs are empty.")
+
+
+def _tell_cleaned(loaded: LoadedConfig, cleaned: Cleaned) -> None:
     if not cleaned.items:
         click.echo("There was nothing to delete.")
         return

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from fleetgen.cadence.signals import hold
 from fleetgen.cli.output import with_config
 from fleetgen.config.watching import load_or_last_good
 from fleetgen.errors import UsageError
@@ -33,6 +34,8 @@ def run(
 
     While the configuration is invalid, the last valid one in the run folder named by --run is used.
     """
+    if not once:
+        hold()  # until the process decides what they mean: it takes a while to get that far
     # structlog draws in rich wherever it is installed, for tracebacks on a terminal that no process prints: 6 MB.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     loaded, fault = load_or_last_good(config_file, run_folder)

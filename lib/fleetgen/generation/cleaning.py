@@ -4,20 +4,23 @@ What people asked for (the pause, and how often a resume began anew) outlives th
 """
 
 import os
-import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import CannotCreate, DamagedManifest, FleetgenError, HeldByAnother
+from fleetgen.errors import CannotCreate, DamagedManifest, FleetgenError
 from fleetgen.storage.files import FileLock, move_or_remove, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import Manifest, ManifestStore, Transaction, empty_manifest
+from fleetgen.storage.progress import Progress, unwatched
+from fleetgen.storage.removing import remove_some
 
 WRITER_TIMEOUT_SECONDS = 60.0
 
 _TRASH = ".trash-"
+_AT_ONCE = 2000
+"""So many files of an old dataset are deleted between two looks at what is due, so that no batch is late for it."""
 
 
 class PauseRequired(FleetgenError):
@@ -34,7 +37,7 @@ class Cleaned:
 
 
 def clean(layout: Layout, timeout_seconds: float = WRITER_TIMEOUT_SECONDS) -> Cleaned:
-    """Remove the dataset under every writer's lock and leave an empty one; raises PauseRequired, HeldByAnother.
+    """Remove the dataset under every writer's lock and leave an empty one; raises PauseRequired, NotYet.
 
     A pause is required while any process makes a stream, for it would begin a new dataset at once. The locks are held
     while everything is moved out of the way, not while it is deleted, so that nobody waits for a large dataset.
@@ -51,7 +54,8 @@ def clean(layout: Layout, timeout_seconds: float = WRITER_TIMEOUT_SECONDS) -> Cl
             _refuse_read_only(layout, found)
             _begin_cleaning(transaction)
             finish_cleaning(layout, transaction)
-    return Cleaned([name for name in found if not name.startswith(".")], empty_trash(layout))
+    _, left = empty_trash(layout)
+    return Cleaned([name for name in found if not name.startswith(".")], left)
 
 
 def _holds_something(path: Path) -> bool:
@@ -75,13 +79,7 @@ def _begin_cleaning(transaction: Transaction) -> None:
 
 
 def _is_made(layout: Layout, stream: Stream) -> bool:
-    holder = FileLock(layout.holder_lock(stream))
-    try:
-        holder.acquire(timeout_seconds=0)
-    except HeldByAnother:
-        return True
-    holder.release()
-    return False
+    return FileLock(layout.holder_lock(stream)).is_held()
 
 
 def finish_cleaning(layout: Layout, transaction: Transaction) -> Manifest:
@@ -99,8 +97,8 @@ def finish_cleaning(layout: Layout, transaction: Transaction) -> Manifest:
     return transaction.save(manifest.updated(cleaning=None))
 
 
-def empty_trash(layout: Layout) -> list[str]:
-    """Delete what cleaning has moved out of the way; return the names of what could not be deleted.
+def empty_trash(layout: Layout, most: int | None = None, progress: Progress = unwatched) -> tuple[int, list[str]]:
+    """Delete what cleaning has moved out of the way, or so many files of it; return how many, and what is still there.
 
     Needs no lock: a folder that is still being filled is the one that the manifest names.
     """
@@ -108,8 +106,25 @@ def empty_trash(layout: Layout) -> list[str]:
     try:
         manifest = ManifestStore(layout).read() if found else None
     except DamagedManifest:
-        return [trash.name for trash in found]
+        return 0, [trash.name for trash in found]
+    deleted = 0
     for trash in found:
         if manifest is None or trash.name != manifest.cleaning:
-            shutil.rmtree(trash, ignore_errors=True)
-    return [trash.name for trash in found if trash.exists()]
+            deleted += remove_some(trash, None if most is None else most - deleted, progress)
+    return deleted, [trash.name for trash in found if trash.exists()]
+
+
+class Trash:
+    """What cleaning has moved out of the way, deleted by a process that has other things to do as well."""
+
+    def __init__(self, layout: Layout, progress: Progress) -> None:
+        self._layout, self._progress = layout, progress
+        self._may_be_some = True
+
+    def delete_some(self) -> int:
+        """Delete some files; return how many, 0 where there is nothing that could be deleted."""
+        if not self._may_be_some:
+            return 0
+        deleted, left = empty_trash(self._layout, _AT_ONCE, self._progress)
+        self._may_be_some = deleted > 0 and bool(left)
+        return deleted

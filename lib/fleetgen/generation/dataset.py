@@ -20,16 +20,17 @@ from fleetgen.storage.files import make_folder, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Head, Manifest, ManifestStore, SegmentEntry, Transaction
+from fleetgen.storage.progress import Progress, unwatched
 
 ReadConfig = Callable[[], Config]
 
 
 class Dataset:
-    """The dataset of one data directory, as the processes share it."""
+    """The dataset of one data directory, as the processes share it; long work of it, and waits, call ``progress``."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.store = ManifestStore(layout, self._rebuild)
+    def __init__(self, layout: Layout, progress: Progress = unwatched) -> None:
+        self.layout, self.progress = layout, progress
+        self.store = ManifestStore(layout, self._rebuild, progress)
         self.rebuilds = 0
         """How often this process had to make the manifest anew."""
         self.ledgers = {stream: Ledger(layout.ledger(stream)) for stream in Stream}
@@ -149,7 +150,7 @@ class Dataset:
         return manifest, adopted
 
     def _rebuild(self) -> Manifest | None:
-        manifest = rebuild(self.layout, system_now())
+        manifest = rebuild(self.layout, system_now(), self.progress)
         self.rebuilds += manifest is not None
         return manifest
 
@@ -159,7 +160,7 @@ class Dataset:
         head = manifest.head(stream)
         start = self._origin(manifest, self.segments(manifest)[0])[stream].start
         if head.stands_at > (last.interval.end if last else start):
-            complete_ledger(self.layout, stream, start, head.stands_at)
+            complete_ledger(self.layout, stream, start, head.stands_at, self.progress)
 
     def keep_ledger(self, manifest: Manifest, stream: Stream) -> None:
         """Restore a ledger whose file was deleted while the set runs; needs the manifest's lock."""

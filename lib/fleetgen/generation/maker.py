@@ -16,7 +16,7 @@ from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, iso
 from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
 from fleetgen.generation import deriving, recording
-from fleetgen.generation.cleaning import empty_trash, finish_cleaning
+from fleetgen.generation.cleaning import Trash, finish_cleaning
 from fleetgen.generation.dataset import Dataset, ReadConfig
 from fleetgen.generation.outcomes import LeftOut, Published
 from fleetgen.generation.retention import finish_pruning, kept_from, prune
@@ -56,11 +56,12 @@ class StreamMaker:
         self._read_config = read_config
         self._interrupted = interrupted
         self._beat = beat
-        self._holder = FileLock(dataset.layout.holder_lock(stream))
-        self._writer = FileLock(dataset.layout.writer_lock(stream))
+        layout = dataset.layout
+        self._holder, self._writer = FileLock(layout.holder_lock(stream)), FileLock(layout.writer_lock(stream))
         self._settled = False
         self._waiting_since: int | None = None
         self._trouble: Exception | None = None
+        self.trash = Trash(layout, dataset.progress)
 
     def take_over(self, config: Config) -> None:
         """Go by what a configuration says of intervals that were missed, of consumers and of the disk."""
@@ -76,13 +77,12 @@ class StreamMaker:
         """Become the stream's one holder; raises HeldByAnother, which names the present one, and SystemLacks."""
         require_disk(self.dataset.layout)
         try:
-            self._holder.acquire(timeout_seconds=0)
+            self._holder.hold()
         except HeldByAnother as fault:
             raise HeldByAnother(
                 f"The {self.stream} of {self.dataset.layout.data} are already made by {self._holder.holder()}: "
                 "stop that one, or give this one another paths.data."
             ) from fault
-        self._holder.sign()
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold off cleaning for a block."""
@@ -94,16 +94,18 @@ class StreamMaker:
 
     def recover(self) -> list[BatchEntry]:
         """Put right what a crash left behind; return the batches that were published but not recorded."""
+        layout = self.dataset.layout
         with self.writing(), self._locked() as transaction:
-            manifest = finish_cleaning(self.dataset.layout, transaction)
-            bronze.discard_staged(self.dataset.layout, self.stream)
-            recording.discard_unfinished(self.dataset.layout, self.stream)
+            manifest = finish_cleaning(layout, transaction)
+            bronze.discard_staged(layout, self.stream)
+            recording.discard_unfinished(layout, self.stream)
             manifest, adopted = self.dataset.settle(manifest, self.stream)
-            bronze.discard_truths(self.dataset.layout, self.stream, batch_id(manifest.head(self.stream).stands_at))
+            following = batch_id(manifest.head(self.stream).stands_at)
+            bronze.discard_truths(layout, self.stream, following, self.dataset.progress)
             finish_pruning(self.dataset, self.stream)
             transaction.save(manifest)
             self._settled = True
-        empty_trash(self.dataset.layout)
+        self.trash.delete_some()
         return adopted
 
     def follow_config(self) -> Manifest:
@@ -169,8 +171,8 @@ class StreamMaker:
         if manifest is None or self._kept_from(manifest) <= pruned_before(self.dataset.layout, self.stream):
             return 0
         with self.writing():
-            manifest = self.dataset.manifest()  # nobody cleans any more
-            return prune(self.dataset, self.stream, self._kept_from(manifest), self._beat)
+            kept = self._kept_from(self.dataset.manifest())  # nobody cleans any more
+            return prune(self.dataset, self.stream, kept, self._beat)
 
     def _kept_from(self, manifest: Manifest) -> int:
         _, backpressure, retention = self._limits

@@ -1,23 +1,29 @@
 """Owns making a lost or damaged manifest anew from the segments, the ledgers and, where those are lost, the folders."""
 
-import os
 from collections.abc import Iterator
+from itertools import islice
 
 from fleetgen.cadence.schedule import origin_starts
 from fleetgen.config.segments import SegmentRecord, read_segment
 from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, instant, iso
 from fleetgen.errors import ManifestError
 from fleetgen.generation import recording
+from fleetgen.generation.summing import head_of
 from fleetgen.storage.bronze import read_meta
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Head, Manifest, SegmentEntry
+from fleetgen.storage.progress import Progress, names_in, unwatched
+
+_LINES_AT_ONCE = 1000
+"""So many lines of a lost ledger are made durable together."""
 
 
-def rebuild(layout: Layout, at: int) -> Manifest | None:
+def rebuild(layout: Layout, at: int, progress: Progress = unwatched) -> Manifest | None:
     """Return the manifest that the other files tell, or None where there is no dataset; a lost ledger is written anew.
 
-    A pause is not known any more and ends. Reads every ledger line once.
+    A pause is not known any more and ends. Reads every ledger line once. What is written of a lost ledger stays if
+    ``progress`` interrupts, and the next try goes on behind it.
     """
     records = list(_segment_records(layout))
     if not records:
@@ -35,7 +41,7 @@ def rebuild(layout: Layout, at: int) -> Manifest | None:
         origin=first.instant,
         drawn_seed=records[-1].settings.seed,
         segments=tuple(_entry(record) for record in records),
-        heads={stream: _head(layout, stream, starts[stream]) for stream in Stream},
+        heads={stream: _head(layout, stream, starts[stream], progress) for stream in Stream},
         rebuilt_at=at,
     )
 
@@ -66,36 +72,46 @@ def _entry(record: SegmentRecord) -> SegmentEntry:
     )
 
 
-def _head(layout: Layout, stream: Stream, start: int) -> Head:
-    complete_ledger(layout, stream, start, start)
-    head = Head(stands_at=start)
-    for entry in Ledger(layout.ledger(stream)).entries():
-        head = recording.head_after(head, stream, entry, published_at=None, late=False)
-    return head
+def _head(layout: Layout, stream: Stream, start: int, progress: Progress) -> Head:
+    complete_ledger(layout, stream, start, start, progress)
+    return head_of(Ledger(layout.ledger(stream)), stream, start, progress)
 
 
-def complete_ledger(layout: Layout, stream: Stream, start: int, stands_at: int) -> None:
+def complete_ledger(layout: Layout, stream: Stream, start: int, stands_at: int, progress: Progress = unwatched) -> None:
     """Add to a stream's ledger the lines that it lost, from the folders that lie behind its last whole line.
 
-    What no batch covers, up to ``stands_at``, becomes a gap. A ledger without lines begins at ``start``.
+    What no batch covers, up to ``stands_at``, becomes a gap. A ledger without lines begins at ``start``. Lines are made
+    durable many at once; an interruption loses no more than those, and the next try goes on behind the others.
     """
     ledger = Ledger(layout.ledger(stream))
     ledger.repair()
     last = ledger.last()
+    found = _found_entries(layout, stream, last, start, stands_at, progress)
+    written = 0
+    while lines := list(islice(found, _LINES_AT_ONCE)):
+        ledger.append(*lines)
+        written += len(lines)
+        progress(f"{written:,} lines of the ledger of {stream} are written anew from the batches' metas")
+
+
+def _found_entries(
+    layout: Layout, stream: Stream, last: BatchEntry | GapEntry | None, start: int, stands_at: int, progress: Progress
+) -> Iterator[BatchEntry | GapEntry]:
+    """Yield the lines that follow on the ledger's last one."""
     reached, companies = (last.interval.end, last.company_count) if last else (start, 0)
     entry: BatchEntry | None = None
-    for name in _folders(layout, stream):
+    for name in _folders(layout, stream, batch_id(reached), progress):
         meta = read_meta(layout, stream, name) if name >= batch_id(reached) else None
         if meta is None:
             continue
         entry = recording.ledger_entry(meta)
         if entry.interval.start > reached:
-            ledger.append(_gap(Interval(reached, entry.interval.start), entry, companies))
-        ledger.append(entry)
+            yield _gap(Interval(reached, entry.interval.start), entry, companies)
+        yield entry
         reached = entry.interval.end
         companies = entry.company_count if stream is Stream.COMPANIES else companies
     if stands_at > reached and (neighbour := entry or last) is not None:
-        ledger.append(_gap(Interval(reached, stands_at), neighbour, companies))
+        yield _gap(Interval(reached, stands_at), neighbour, companies)
 
 
 def _gap(span: Interval, neighbour: BatchEntry | GapEntry, companies: int) -> GapEntry:
@@ -110,6 +126,7 @@ def _gap(span: Interval, neighbour: BatchEntry | GapEntry, companies: int) -> Ga
     )
 
 
-def _folders(layout: Layout, stream: Stream) -> list[str]:
+def _folders(layout: Layout, stream: Stream, first: str = "", progress: Progress = unwatched) -> list[str]:
+    """Return the names of a stream's folders, from one on, in order."""
     folder = layout.stream(stream)
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else []
+    return sorted(name for name in names_in(folder, progress) if name >= first and (folder / name).is_dir())

@@ -53,5 +53,6 @@ def finish_pruning(dataset: Dataset, stream: Stream) -> None:
     if (first := pruned_before(dataset.layout, stream)) == 0:
         return
     for kept in dataset.ledgers[stream].batches_from(first, 1):
-        for name in remains_before(dataset.layout, stream, kept.batch_id):
+        for name in remains_before(dataset.layout, stream, kept.batch_id, dataset.progress):
             remove_batch(dataset.layout, stream, name)
+            dataset.progress(f"the batches of {stream} that were being pruned are removed, now {name}")

@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-import threading
-import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,14 +22,16 @@ from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.extras import has_page
 from fleetgen.supervision.orphans import own_supervisor
 from fleetgen.supervision.programs import recorded_programs
+from fleetgen.telemetry.background import Background
 from fleetgen.telemetry.hosts import own_names
 from fleetgen.web.api.app import create_app
 from fleetgen.web.api.control import Control
 from fleetgen.web.dashboard.mounting import Page
+from fleetgen.web.edge.exchange import Exchange
 from fleetgen.web.edge.guard import LONGEST_BODY, Guard, Policy
 from fleetgen.web.edge.wire import Http, Server, accepted_at_once
 from fleetgen.web.known.following import Follower
-from fleetgen.web.known.metrics import control_registry
+from fleetgen.web.known.metrics import control_registry, error_counter
 from fleetgen.web.known.streams import Hub
 from fleetgen.web.known.supervised import SupervisedWatch
 
@@ -41,6 +41,7 @@ LOOK_SECONDS = 0.04
 _GRACE_SECONDS = 2
 _INDEXED_BYTES = 4 << 20
 _INDEX_PAUSE_SECONDS = 0.02
+_LOOKING = "looking around"
 _LONGEST_HEADERS = 16 * 1024
 
 
@@ -57,6 +58,8 @@ class ControlProcess:
         self.follower = Follower(loaded, fault, self.hub)
         self.watch = SupervisedWatch(loaded, supervised=own_supervisor() is not None)
         self.logs = LogFiles(loaded.layout.logs)
+        self.registry = control_registry(self.follower, self.watch.last)
+        self.background = Background("control", worker.log, error_counter(self.registry))
         policy = Policy(address, own_names(), self._token())
         self._app = _with_page(self._control(policy))
         self.server = _Server(self._server_config(policy), self.hub)
@@ -65,21 +68,20 @@ class ControlProcess:
         """Serve until asked to stop; raises HeldByAnother for a busy port."""
         listener = _listen(self.address, self.port)
         self.follower.look()
-        self.watch.start()
-        threading.Thread(target=self._index_logs, name="log index", daemon=True).start()
+        self.watch.start(self.background)
+        self.background.start("the index of the logs", self._index_logs)
         self._worker.worked()
         self.log.info(f"Starting control process on {self._url()}", kind="starting")
         with listener:
             asyncio.run(self._live(listener))
         self.log.info("Stopping control process", kind="stopping")
 
-    def _index_logs(self) -> None:
+    def _index_logs(self) -> float:
         """Keep track of where in the logs rare levels occur, a small piece at a time."""
-        while True:
-            whole = True
-            with suppress(OSError, FleetgenError):
-                whole = self.logs.extend_index(_INDEXED_BYTES)
-            time.sleep(1 if whole else _INDEX_PAUSE_SECONDS)
+        whole = True
+        with suppress(OSError, FleetgenError):
+            whole = self.logs.extend_index(_INDEXED_BYTES)
+        return 1 if whole else _INDEX_PAUSE_SECONDS
 
     async def _live(self, listener: socket.socket) -> None:
         following = asyncio.create_task(self._follow())
@@ -93,13 +95,14 @@ class ControlProcess:
         while True:
             try:
                 self._look_around()
-            except Exception as fault:
-                self.log.error("Control could not look around", kind="error", exc_info=fault)
+            except Exception as fault:  # noqa: BLE001 - whoever looks around outlives every fault
+                self.background.failed(_LOOKING, fault, 1)
                 await asyncio.sleep(1)
             await asyncio.sleep(LOOK_SECONDS)
 
     def _look_around(self) -> None:
         self._worker.beat()
+        self._worker.pass_over()
         if self._worker.wake_up.stopping:  # asked for before the server took the signals over
             self.server.should_exit = True
         self.follower.look()
@@ -116,7 +119,7 @@ class ControlProcess:
             supervised=self.watch.last,
             supervisor=Supervisor(self.loaded.socket),
             programs=partial(recorded_programs, self.loaded),
-            registry=control_registry(self.follower, self.watch.last),
+            registry=self.registry,
             logs=self.logs,
             log=self.log,
             started_at=self._up_since,
@@ -125,7 +128,7 @@ class ControlProcess:
 
     def _server_config(self, policy: Policy) -> uvicorn.Config:
         return uvicorn.Config(
-            Guard(self._app, policy, self.log),
+            Exchange(Guard(self._app, policy, self.log)),
             http=Http,
             ws="websockets-sansio" if has_page() else "none",
             ws_max_size=LONGEST_BODY,

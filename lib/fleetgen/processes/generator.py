@@ -32,13 +32,13 @@ class Generator(Work):
         self.config = worker.loaded.config
         self.reporter = Reporter(worker.process, stream, worker.log, metrics)
         self.watch = ConfigWatch(worker.loaded.file, worker.loaded)
-        self.dataset = Dataset(worker.loaded.layout)
+        self.dataset = Dataset(worker.loaded.layout, worker.progress)
         self.maker = StreamMaker(
             stream,
             self.dataset,
             worker.clock,
             read_config=self.read_config,
-            interrupted=worker.wake_up.stop_asked,
+            interrupted=worker.stop_asked,
             beat=worker.heartbeat.beat,
         )
         self._worker = worker
@@ -90,7 +90,7 @@ class Generator(Work):
         decision, again = self.maker.plan()
         if decision is None:
             self._look_around()
-            if self.maker.prune():
+            if self.maker.prune() or self.maker.trash.delete_some():
                 return now
             return min(again, self.watch.look_again_at() or again)
         outcome = self.maker.perform(decision)

@@ -4,7 +4,7 @@ from functools import partial
 
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.records import ISSUE_TYPES, SECOND
-from fleetgen.errors import FleetgenError
+from fleetgen.errors import FleetgenError, Interrupted
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import WrongDataset
 from fleetgen.medallion.carrying.carrier import Carrier
@@ -30,8 +30,8 @@ class Pipeline(Work):
         self._worker, self._log = worker, worker.log
         budget = carrying(loaded.config.pipeline.memory)
         open_engine = partial(EmbeddedEngine, loaded.layout, beat=worker.heartbeat.beat, budget=budget)
-        self._carrier = Carrier(loaded.layout, open_engine, worker.clock, worker.log, self.metrics)
-        self._score = LiveScore(Dataset(loaded.layout))
+        self._carrier = Carrier(loaded.layout, open_engine, worker.clock, worker.log, self.metrics, worker.progress)
+        self._score = LiveScore(Dataset(loaded.layout, worker.progress))
         self._score_at = 0
 
     def begin(self) -> None:
@@ -41,7 +41,7 @@ class Pipeline(Work):
     def turn(self, now: int) -> int:
         """Carry what is due; return when to look again."""
         try:
-            worked = self._carrier.step(self._worker.wake_up.stop_asked)
+            worked = self._carrier.step(self._worker.stop_asked)
         except WrongDataset:
             return now
         self._worker.worked()
@@ -56,6 +56,8 @@ class Pipeline(Work):
         """Score what was carried, while there is nothing to carry. What is wrong with it holds nothing up."""
         try:
             score = self._score.look()
+        except Interrupted:
+            raise
         except (FleetgenError, OSError) as fault:
             self._log.warning(f"Pipeline could not score the newest batches: {fault}", kind="score")
             return

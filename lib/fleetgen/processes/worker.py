@@ -4,33 +4,48 @@ What a process does in a turn is its own `Work`. A new process says what it begi
 """
 
 import signal
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.loop import WakeUp, rest, run
+from fleetgen.cadence.signals import MEANT_FOR, NOTED, STOPPING, let_through
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.records import SECOND
-from fleetgen.errors import CannotCreate, ConfigurationError, FleetgenError, HeldByAnother, Interrupted, SystemLacks
+from fleetgen.errors import (
+    CannotCreate,
+    ConfigurationError,
+    FleetgenError,
+    HeldByAnother,
+    Interrupted,
+    NotYet,
+    SystemLacks,
+)
 from fleetgen.processes.heartbeat import Heartbeat
 from fleetgen.storage.files import raise_lasting, remedy_of
 from fleetgen.supervision.crashes import CrashRecord
-from fleetgen.supervision.orphans import OrphanGuard
+from fleetgen.supervision.orphans import OrphanGuard, own_supervisor
 from fleetgen.telemetry.logs import start_logging
 
 _LONGEST_BACKOFF = 30 * SECOND
 _UNCOUNTED_WAIT = 10 * SECOND
+_TOLD_EVERY_SECONDS = 5.0
+"""Work that takes longer says so often how far it has come."""
 
 
 class Work:
     """What a process does in its life. Only a turn must be given."""
 
-    signals: Iterable[signal.Signals] = ()
-    """Signals that are noted for it, beside those for a stop."""
+    signals: Collection[int] = ()
+    """Signals that it obeys, beside those for a stop; of others the log says that they mean nothing to it."""
 
     def begin(self) -> None:
-        """Take hold of what the work needs, and say that it starts; what is raised ends the process."""
+        """Take hold of what the work needs, and say that it starts; what is raised ends the process.
+
+        After NotYet it is called again, for as long as it takes.
+        """
 
     def attend(self, now: int) -> None:
         """Look at what cannot wait, at each turn, also while a fault is waited out."""
@@ -60,17 +75,25 @@ class Worker:
         self._guard = OrphanGuard()
         self._backoff = SECOND
         self._not_before = 0
+        self._ending = False
+        self._tell_at = time.monotonic() + _TOLD_EVERY_SECONDS
 
     def live(self, work: Work) -> None:
         """Wait out earlier failures, then take turns until asked to stop."""
-        self.start(work.signals)
-        work.begin()
+        self.start()
+        if not self._begun(work):
+            return
         run(self.clock, self.wake_up, lambda: self._turn(work))
-        work.end()
+        self._end(work)
 
-    def start(self, signals: Iterable[signal.Signals] = ()) -> None:
-        """Obey signals from now on; tell how the process before this one ended, and wait if that happened again and again."""
-        self.wake_up.on_signals(signals)
+    def start(self) -> None:
+        """Obey signals from now on; tell how the process before this one ended, and wait if that happened again and again.
+
+        A hang-up stops a process that runs by itself, as when its terminal is closed; one of a set goes on.
+        """
+        stopping = STOPPING if own_supervisor() is not None else (*STOPPING, signal.SIGHUP)
+        self.wake_up.on_signals(stopping, [number for number in NOTED if number not in stopping])
+        let_through()
         self._crashes.tell(self.log, self.title)
         if wait := self._crashes.wait:
             rest(self.clock, self.wake_up, self.clock.now() + wait, self._beat_if_possible)
@@ -79,6 +102,33 @@ class Worker:
         """Show that the process is alive; end it if its supervisord is not."""
         self._guard.end_orphan(self.log)
         self.heartbeat.beat()
+
+    def progress(self, text: str | None = None) -> None:
+        """Show that long work, or a wait, goes on; every few seconds the log says how far it has come.
+
+        Raises Interrupted once a stop was asked for, except in the work's end.
+        """
+        if self.wake_up.stopping and not self._ending:
+            raise Interrupted
+        self.beat()
+        if text is not None and time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + _TOLD_EVERY_SECONDS
+            self.log.info(f"{self.title.capitalize()} goes on: {text}", kind="progress")
+
+    def stop_asked(self) -> bool:
+        """Whether a stop was asked for; whoever asks while waiting is alive."""
+        self.beat()
+        return self.wake_up.stopping
+
+    def pass_over(self, obeyed: Collection[int] = ()) -> None:
+        """Say of each noted signal that is not obeyed that it means nothing here."""
+        asked = self.wake_up.asked
+        for number in [each for each in asked if each not in obeyed]:
+            asked.remove(number)
+            name = signal.Signals(number).name
+            self.log.info(
+                f"The {self.title} was sent {name}, which means nothing to it: {MEANT_FOR[number]}", kind="signal"
+            )
 
     def worked(self) -> None:
         """Note that the process has done its work: what came before counts no more."""
@@ -98,11 +148,32 @@ class Worker:
             self._ends_by(fault)
             raise
 
+    def _begun(self, work: Work) -> bool:
+        """Let the work begin once nobody holds for a while what it needs; return False if a stop was asked for first."""
+        while not self.wake_up.stopping:
+            try:
+                work.begin()
+                return True
+            except NotYet as fault:
+                self.log.warning(f"The {self.title} waits before it starts: {fault}", kind="waiting")
+                rest(self.clock, self.wake_up, self.clock.now() + SECOND, self._beat_if_possible)
+        return False
+
+    def _end(self, work: Work) -> None:
+        """Let the work end; what somebody else holds now is not waited for longer than once."""
+        self._ending = True
+        try:
+            work.end()
+        except NotYet as fault:
+            self.log.warning(f"The {self.title} ends without having let go of everything: {fault}", kind="waiting")
+
     def _turn(self, work: Work) -> int:
         """Take a turn. Whatever fails is logged and tried again, ever more slowly."""
         self.beat()
+        self._tell_at = time.monotonic() + _TOLD_EVERY_SECONDS
         now = self.clock.now()
         try:
+            self.pass_over(work.signals)
             work.attend(now)
             if now < self._not_before <= now + _LONGEST_BACKOFF:  # farther away only if the clock was set back
                 return self._not_before

@@ -70,6 +70,7 @@ class LiveScore:
         rejected = rejections.get((stream, entry.batch_id), {})
         tally = Tally(batches=1)
         for block in blocks_of(self._dataset, manifest, stream, entry):
+            self._dataset.progress()
             named = {line: rejected[line] for line in block.numbers if line in rejected}
             tally.add(
                 len(block.lines), judge(block.issues, named, frozenset(), self._companies.collateral(stream, block))

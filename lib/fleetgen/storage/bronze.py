@@ -20,6 +20,7 @@ from fleetgen.domain.records import SCHEMA_VERSION, Stream
 from fleetgen.storage.files import make_folder, sync_folder, write_file
 from fleetgen.storage.hashing import BatchHash, beside
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.progress import Progress, names_in, unwatched
 from fleetgen.storage.reading import read_json
 
 if TYPE_CHECKING:
@@ -184,10 +185,9 @@ def discard_staged(layout: Layout, stream: Stream) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def discard_truths(layout: Layout, stream: Stream, first_id: str) -> None:
+def discard_truths(layout: Layout, stream: Stream, first_id: str, progress: Progress = unwatched) -> None:
     """Remove the truths, from this batch's on, of batches that a crash kept from being published."""
-    folder = layout.truths(stream)
-    for name in [each.name for each in os.scandir(folder) if each.name >= first_id] if folder.is_dir() else ():
+    for name in [name for name in names_in(layout.truths(stream), progress) if name >= first_id]:
         if not layout.batch(stream, name).exists():
             discard_truth(layout, stream, name)
 

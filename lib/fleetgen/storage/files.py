@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fleetgen.errors import CannotCreate, HeldByAnother, Interrupted, SystemLacks
+from fleetgen.errors import CannotCreate, HeldByAnother, Interrupted, NotYet, SystemLacks
 
 LOCK_TIMEOUT_SECONDS = 10.0
 
@@ -159,6 +159,7 @@ def is_disk_fault(fault: BaseException) -> bool:
 class FileLock:
     """An exclusive lock on a file, released by the system when its holder dies.
 
+    It is held for a piece of work (`held`), which others wait for, or for a process's life (`hold`), which they do not.
     The file holds the holder's pid, for messages. ``waited_seconds`` tells how long the last acquisition took.
     """
 
@@ -170,16 +171,41 @@ class FileLock:
     def acquire(
         self, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, interrupted: Callable[[], bool] = lambda: False
     ) -> None:
-        """Take the lock, or raise HeldByAnother after the timeout, Interrupted when asked to stop, SystemLacks without locks."""
+        """Take the lock, or raise NotYet after the timeout, Interrupted when asked to stop, SystemLacks without locks.
+
+        ``interrupted`` is asked again and again meanwhile, so that it may also show that the process is alive.
+        """
+        self._take(timeout_seconds, interrupted, refuses=lambda descriptor: False)
+
+    def hold(self) -> None:
+        """Take the lock for the life of this process; raise HeldByAnother at once if another one has done so.
+
+        Those who only look share the lock for a moment: that is waited out, NotYet raised if it does not end.
+        """
+        if self._descriptor is None:
+            self._take(LOCK_TIMEOUT_SECONDS, lambda: False, refuses=self._is_exclusive)
+            self.sign()
+
+    def is_held(self) -> bool:
+        """Whether another process has the lock. Looking keeps nobody from taking it."""
+        descriptor = self._open()
+        try:
+            return self._is_exclusive(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _take(self, timeout_seconds: float, interrupted: Callable[[], bool], refuses: Callable[[int], bool]) -> None:
         began = time.monotonic()
         descriptor = self._open()
         pause = 0.0005
         try:
-            while not self._try(descriptor):
+            while not self._try(descriptor, fcntl.LOCK_EX):
+                if refuses(descriptor):
+                    raise HeldByAnother(f"{self.path} is held by {self.holder()}.")
                 if interrupted():
                     raise Interrupted
                 if time.monotonic() - began >= timeout_seconds:
-                    raise HeldByAnother(f"{self.path} is held by {self.holder()}.")
+                    raise NotYet(f"{self.path} is held by {self.holder()}.")
                 time.sleep(pause)
                 pause = min(pause * 2, 0.02)
         except BaseException:
@@ -187,6 +213,13 @@ class FileLock:
             raise
         self._descriptor = descriptor
         self.waited_seconds = time.monotonic() - began
+
+    def _is_exclusive(self, descriptor: int) -> bool:
+        """Whether somebody has the lock for itself: others who look would share it."""
+        if not self._try(descriptor, fcntl.LOCK_SH):
+            return True
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return False
 
     def sign(self) -> None:
         """Write this process's pid into the held lock, for the messages of those who are refused."""
@@ -224,9 +257,9 @@ class FileLock:
         except OSError as fault:
             raise cannot_create(self.path, fault) from fault
 
-    def _try(self, descriptor: int) -> bool:
+    def _try(self, descriptor: int, kind: int) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as fault:

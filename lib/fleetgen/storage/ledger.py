@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from fleetgen.domain.records import SCHEMA_VERSION, Interval, instant
 from fleetgen.errors import ManifestError
@@ -19,6 +20,7 @@ GapReason = Literal["paused", "backpressure", "downtime", "disk", "fault"]
 """A pause; a backlog; nobody ran; the disk kept a running process from making batches, or something else did."""
 
 _TAIL_BYTES = 8192
+_PIECE_BYTES = 1 << 20
 
 
 class _Entry(BaseModel):
@@ -98,6 +100,26 @@ class Ledger:
             for line in file:
                 if line.endswith(b"\n"):
                     yield self._parse(line)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the whole file in pieces of about a mebibyte, each of whole lines; a torn last line is left out."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            while lines := file.read(_PIECE_BYTES):
+                lines += file.readline()  # up to the end of its last line
+                yield lines[: lines.rfind(b"\n") + 1]
+
+    def plain(self, piece: bytes) -> list[dict[str, Any]]:
+        """Return the lines of a piece as JSON has them, not checked; raise ValueError if that is none."""
+        values: list[dict[str, Any]] = from_json(
+            b"[" + piece.rstrip().replace(b"\n", b",") + b"]", cache_strings="keys"
+        )
+        return values
+
+    def checked(self, piece: bytes) -> Iterator[BatchEntry | GapEntry]:
+        """Yield the lines of a piece, checked: many times slower."""
+        return (self._parse(line) for line in piece.splitlines())
 
     def ranges(self, size_bytes: int) -> Iterator[tuple[int, int]]:
         """Yield where ranges of about this size begin and end, each with whole lines; a torn last line is left out."""

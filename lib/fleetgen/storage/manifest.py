@@ -14,10 +14,11 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import DamagedManifest, HeldByAnother, ManifestError
+from fleetgen.errors import DamagedManifest, ManifestError, NotYet
 from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock, replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
+from fleetgen.storage.progress import Progress, unwatched
 from fleetgen.storage.reading import parse_json
 
 MANIFEST_VERSION = 7
@@ -197,12 +198,15 @@ def empty_manifest() -> Manifest:
 class ManifestStore:
     """Reads and replaces the manifest of one data directory.
 
-    ``rebuild`` makes a lost or damaged one anew from other files; None if there is nothing to make it from.
+    ``rebuild`` makes a lost or damaged one anew from other files; None if there is nothing to make it from. ``progress``
+    is called while the lock is waited for.
     """
 
-    def __init__(self, layout: Layout, rebuild: Callable[[], Manifest | None] = lambda: None) -> None:
+    def __init__(
+        self, layout: Layout, rebuild: Callable[[], Manifest | None] = lambda: None, progress: Progress = unwatched
+    ) -> None:
         self.path: Path = layout.manifest
-        self._rebuild = rebuild
+        self._rebuild, self._progress = rebuild, progress
         self.lock = FileLock(layout.manifest_lock)
         self._seen: tuple[bytes, Manifest] | None = None
 
@@ -224,11 +228,16 @@ class ManifestStore:
     def locked(
         self, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, interrupted: Callable[[], bool] = lambda: False
     ) -> Iterator["Transaction"]:
-        """Hold the lock for a block that may change the manifest; raise HeldByAnother if it cannot be had in time."""
+        """Hold the lock for a block that may change the manifest; raise NotYet if it cannot be had in time."""
+
+        def asked() -> bool:
+            self._progress()
+            return interrupted()
+
         try:
-            self.lock.acquire(timeout_seconds, interrupted)
-        except HeldByAnother as fault:
-            raise HeldByAnother(f"The manifest stayed locked for {timeout_seconds:g} s: {fault} Try again.") from fault
+            self.lock.acquire(timeout_seconds, asked)
+        except NotYet as fault:
+            raise NotYet(f"The manifest stayed locked for {timeout_seconds:g} s: {fault} Try again.") from fault
         try:
             self.lock.sign()
             yield Transaction(self, self._whole())

@@ -10,6 +10,7 @@ from contextlib import suppress
 from fleetgen.domain.records import Stream
 from fleetgen.storage.files import move_or_remove, replace_file
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.progress import Progress, names_in, unwatched
 
 _BATCH_ID = re.compile(r"\d{8}T\d{6}Z")
 
@@ -35,8 +36,8 @@ def remove_batch(layout: Layout, stream: Stream, batch_id: str) -> None:
         shutil.rmtree(trash, ignore_errors=True)
 
 
-def remains_before(layout: Layout, stream: Stream, batch_id: str) -> list[str]:
+def remains_before(layout: Layout, stream: Stream, batch_id: str, progress: Progress = unwatched) -> list[str]:
     """Return the ids of batches before this one of which something is still there."""
-    folders = (layout.stream(stream), layout.truth(stream, batch_id).parent)
-    names = {entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir()}
-    return sorted(name for name in names if _BATCH_ID.fullmatch(name) and name < batch_id)
+    folders = (layout.stream(stream), layout.truths(stream))
+    names = (name for folder in folders for name in names_in(folder, progress))
+    return sorted({name for name in names if name < batch_id and _BATCH_ID.fullmatch(name)})

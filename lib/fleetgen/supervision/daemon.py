@@ -12,6 +12,7 @@ from typing import Any
 
 from supervisor import options, supervisord
 
+from fleetgen.cadence.signals import hold
 from fleetgen.errors import FleetgenError, SystemLacks
 from fleetgen.supervision.deaths import STATUSES
 from fleetgen.supervision.losses import survive_losses
@@ -42,6 +43,11 @@ class _Options(options.ServerOptions):  # type: ignore[misc]
         if pid:
             STATUSES[pid] = status
         return pid, status
+
+    def execve(self, filename: str, argv: list[str], env: dict[str, str]) -> None:
+        """Become a process of the set; whoever sends it a signal before it can decide about it does not kill it."""
+        hold()
+        super().execve(filename, argv, env)
 
     def close_logger(self) -> None:
         with suppress(OSError):

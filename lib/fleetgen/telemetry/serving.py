@@ -99,7 +99,7 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         self._open: dict[socket.socket, _Connection] = {}
         self._changed = threading.Condition()
         super().__init__((str(place[0]), port), _Handler)
-        self.set_app(make_wsgi_app(registry))
+        self.set_app(_with_head(make_wsgi_app(registry)))
 
     def knows(self, hosts: list[str]) -> bool:
         """Whether a request with these Host headers is served."""
@@ -159,6 +159,20 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         idle = [(each.opened, request) for request, each in self._open.items() if each.idle]
         if idle:
             _end(min(idle, key=lambda each: each[0])[1])
+
+
+def _with_head(app: Any) -> Any:
+    """Return an application that also answers HEAD: as GET, without the body."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return app(environ, start_response)
+        found: list[Any] = []
+        size = sum(map(len, app({**environ, "REQUEST_METHOD": "GET"}, lambda *start: found.extend(start))))
+        start_response(found[0], [*found[1], ("Content-Length", str(size))])
+        return []
+
+    return answer
 
 
 def _end(request: socket.socket) -> None:

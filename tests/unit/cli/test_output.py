@@ -8,7 +8,15 @@ import pytest
 from fleetgen.cli.output import guarded
 from fleetgen.cli.welcome import quoted, welcome
 from fleetgen.config.loading import LoadedConfig, load
-from fleetgen.errors import CannotCreate, ConfigurationError, FleetgenError, HeldByAnother, SystemLacks, Unreachable
+from fleetgen.errors import (
+    CannotCreate,
+    ConfigurationError,
+    FleetgenError,
+    HeldByAnother,
+    NotYet,
+    SystemLacks,
+    Unreachable,
+)
 from support.configs import SHIPPED, set_folder
 
 
@@ -32,6 +40,7 @@ def ending(fault: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[ob
         (SystemLacks, 71),
         (CannotCreate, 73),
         (HeldByAnother, 75),
+        (NotYet, 75),
         (ConfigurationError, 78),
     ],
 )

@@ -18,13 +18,17 @@ import errno, os, sys, time
 from pathlib import Path
 from fleetgen.config.loading import load
 from fleetgen.domain.records import SECOND
-from fleetgen.errors import HeldByAnother
+from fleetgen.errors import HeldByAnother, NotYet
 from fleetgen.processes.worker import Work, Worker
 
 class Given(Work):
     turns = 0
 
+    begun = 0
+
     def begin(self):
+        self.begun += 1
+        exec(sys.argv[3], globals(), {"begun": self.begun})
         worker.log.info("begins")
 
     def turn(self, now):
@@ -47,13 +51,13 @@ with worker.telling():
 class Process:
     """A process whose turn is a line of Python."""
 
-    def __init__(self, folder: Path, turn: str) -> None:
+    def __init__(self, folder: Path, turn: str, begin: str = "pass") -> None:
         self.file = set_folder(folder, SHIPPED.read_text())
         self.record = folder / "run" / "driver.failures.json"
         self.heartbeat = folder / "run" / "driver.heartbeat"
         self._output = folder / "output"
         with self._output.open("ab") as output:
-            command = [sys.executable, "-c", _PROGRAM, str(self.file), turn]
+            command = [sys.executable, "-c", _PROGRAM, str(self.file), turn, begin]
             self.popen = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL)
 
     def log(self) -> list[dict[str, Any]]:
@@ -113,6 +117,48 @@ def test_a_fault_that_no_waiting_mends_ends_the_process(tmp_path: Path, fault: s
     assert process.ends() == 1  # 71, where the command line makes a status of it
     assert process.events()[-1].startswith("The driver cannot run: The disk cannot do what is needed")
     assert not process.record.exists()
+
+
+def test_what_another_process_holds_for_a_while_is_waited_for_at_the_start(tmp_path: Path) -> None:
+    begin = "if begun < 3: raise NotYet('The manifest stayed locked.')"
+    process = Process(tmp_path, "worker.log.info('works') if turns == 1 else None", begin)
+    process.says("works")
+    process.popen.terminate()
+    assert process.ends() == 0
+    told = [line for line in process.log() if line.get("kind") == "waiting"]
+    assert [line["event"] for line in told] == ["The driver waits before it starts: The manifest stayed locked."] * 2
+    assert {line["level"] for line in told} == {"warning"}
+    assert not process.record.exists()
+
+
+def test_a_stop_ends_the_wait_for_another_process_at_the_start(tmp_path: Path) -> None:
+    process = Process(tmp_path, "pass", "raise NotYet('The manifest stayed locked.')")
+    process.says("waits before it starts")
+    process.popen.terminate()
+    assert process.ends() == 0
+    assert "ends" not in process.events()
+
+
+def test_what_another_process_holds_for_good_ends_the_process(tmp_path: Path) -> None:
+    process = Process(tmp_path, "pass", "raise HeldByAnother('Somebody else makes them.')")
+    assert process.ends() == 1  # 75, where the command line makes a status of it
+    assert process.events()[-1] == "The driver cannot run: Somebody else makes them."
+
+
+def test_long_work_beats_says_how_far_it_is_and_ends_when_a_stop_is_asked_for(tmp_path: Path) -> None:
+    turn = """
+for number in range(10_000):
+    worker.progress(f"step {number // 1000} thousand")
+    time.sleep(0.005)
+"""
+    process = Process(tmp_path, turn)
+    process.says("Driver goes on: step")
+    before = int(process.heartbeat.read_text().split()[1])
+    wait_for(lambda: int(process.heartbeat.read_text().split()[1]) > before + 10, 10, "The heartbeat in long work")
+    process.popen.terminate()
+    assert process.ends() == 0
+    assert process.events()[-1] == "ends"
+    assert len([line for line in process.log() if line.get("kind") == "progress"]) <= 2
 
 
 def test_a_failure_at_the_start_is_counted_and_told_by_the_next_process(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from fleetgen.errors import CannotCreate, HeldByAnother, Interrupted
+from fleetgen.errors import CannotCreate, HeldByAnother, Interrupted, NotYet
 from fleetgen.storage.files import FileLock, discard_replacements, make_folder, make_private, replace_file
 
 _HOLDER = """
@@ -71,7 +73,7 @@ def test_a_lock_is_had_by_one_process_named_to_the_others_and_free_when_it_dies(
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         lock = FileLock(path)
-        with pytest.raises(HeldByAnother, match=f"held by process {holder.pid}"):
+        with pytest.raises(NotYet, match=f"held by process {holder.pid}"):
             lock.acquire(timeout_seconds=0.1)
         with pytest.raises(Interrupted):
             lock.acquire(interrupted=lambda: True)
@@ -82,10 +84,46 @@ def test_a_lock_is_had_by_one_process_named_to_the_others_and_free_when_it_dies(
         assert FileLock(path).holder() == f"process {os.getpid()}"
 
 
+def test_a_lock_held_for_life_is_refused_at_once_and_is_the_same_when_it_is_taken_again(tmp_path: Path) -> None:
+    first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
+    assert not first.is_held()
+    first.hold()
+    first.hold()
+    assert second.is_held()
+    began = time.monotonic()
+    with pytest.raises(HeldByAnother, match=f"held by process {os.getpid()}"):
+        second.hold()
+    assert time.monotonic() - began < 1
+    first.release()
+    second.hold()
+    second.release()
+
+
+def test_looking_whether_a_lock_is_held_keeps_nobody_from_taking_it(tmp_path: Path) -> None:
+    path, ended = tmp_path / "lock", threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            FileLock(path).is_held()
+
+    watchers = [threading.Thread(target=look) for _ in range(2)]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        for _ in range(100):
+            lock = FileLock(path)
+            lock.hold()
+            lock.release()
+    finally:
+        ended.set()
+        for watcher in watchers:
+            watcher.join()
+
+
 def test_a_lock_that_was_let_go_can_be_had_again_and_letting_go_twice_does_no_harm(tmp_path: Path) -> None:
     first, second = FileLock(tmp_path / "a" / "lock"), FileLock(tmp_path / "a" / "lock")
     first.acquire()
-    with pytest.raises(HeldByAnother, match="another process"):
+    with pytest.raises(NotYet, match="another process"):
         second.acquire(timeout_seconds=0)
     first.release()
     first.release()

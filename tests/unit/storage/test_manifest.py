@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import DamagedManifest, HeldByAnother, ManifestError
+from fleetgen.errors import DamagedManifest, ManifestError, NotYet
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import MANIFEST_VERSION, Consumer, Head, ManifestStore, empty_manifest
 
@@ -40,7 +40,7 @@ def test_a_manifest_that_is_locked_is_not_changed_and_can_be_read(store: Manifes
     with store.locked() as transaction:
         transaction.save(empty_manifest())
         assert other.read() == transaction.manifest
-        with pytest.raises(HeldByAnother, match=r"stayed locked for 0\.1 s.*Try again"), other.locked(0.1):
+        with pytest.raises(NotYet, match=r"stayed locked for 0\.1 s.*Try again"), other.locked(0.1):
             pass
 
 

@@ -2,8 +2,9 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,23 @@ import pytest
 from fleetgen.errors import Unreachable
 from fleetgen.supervision.client import Supervisor, empty_logs
 
+_ODD = (
+    b"<?xml version='1.0'?><methodResponse><params><param><value><int>7</int></value></param></params></methodResponse>"
+)
+ANSWERS = {
+    "an HTTP 500": b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+    "no HTTP": b"Hello\r\n\r\n",
+    "an answer that ends": b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 900\r\n\r\n<?xml version='1.0'?>",
+    "no XML": b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 4\r\n\r\n<<<<",
+    "no answer to a call": b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 8\r\n\r\n<a></a>\n",
+    "a number": b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(_ODD), _ODD),
+    "letters that are none": b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 2\r\n\r\n\xff\xfe",
+}
 
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[Path]:
-    """A socket on which somebody listens who is no supervisord."""
+
+@contextmanager
+def other(tmp_path: Path, said: bytes) -> Iterator[Path]:
+    """A socket on which somebody listens who is no supervisord; one that says nothing hears everything."""
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -28,12 +42,15 @@ def other(tmp_path: Path) -> Iterator[Path]:
                 except OSError:
                     return
                 with connection, suppress(OSError):  # whoever only looks whether somebody listens says nothing
-                    if connection.recv(4096):
-                        connection.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+                    if connection.recv(4096) and said:
+                        connection.sendall(said)
+                    elif not said:
+                        ended.wait(20)
 
-        thread = threading.Thread(target=answer, daemon=True)
-        thread.start()
+        ended = threading.Event()
+        threading.Thread(target=answer, daemon=True).start()
         yield path
+        ended.set()
 
 
 def test_without_a_socket_or_a_listener_the_set_is_not_running(tmp_path: Path) -> None:
@@ -47,11 +64,37 @@ def test_without_a_socket_or_a_listener_the_set_is_not_running(tmp_path: Path) -
             supervisor.processes()
 
 
-def test_who_does_not_answer_as_supervisord_is_named(other: Path) -> None:
-    supervisor = Supervisor(other)
-    assert supervisor.is_up()
-    with pytest.raises(Unreachable, match=f"supervisord does not answer on {other}"):
-        supervisor.deaths()
+@pytest.mark.parametrize("name", ANSWERS)
+def test_who_does_not_answer_as_supervisord_is_named(tmp_path: Path, name: str) -> None:
+    with other(tmp_path, ANSWERS[name]) as path:
+        supervisor = Supervisor(path)
+        assert supervisor.is_up()
+        for ask in (supervisor.deaths, supervisor.starts, supervisor.processes, supervisor.apply_changes):
+            with pytest.raises(Unreachable, match=r"supervisord does not answer.* on " + str(path)):
+                ask()
+
+
+def test_who_says_nothing_is_waited_for_as_long_as_supervisord_may_take(tmp_path: Path) -> None:
+    with other(tmp_path, b"") as path:
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match=r"does not answer on .* within 0\.5 s: .*kill -CONT"):
+            Supervisor(path, answer_seconds=0.5).processes()
+        assert time.monotonic() - began < 5
+
+
+def test_a_set_that_has_no_time_to_hear_is_up(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as waiting:
+        listener.bind(str(path))
+        listener.listen(0)
+        for _ in range(20):
+            each = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            each.setblocking(False)
+            with suppress(BlockingIOError):
+                each.connect(str(path))
+        assert Supervisor(path).is_up()
+        with pytest.raises(Unreachable, match=r"within 0\.5 s"):
+            Supervisor(path, answer_seconds=0.5).pid()
 
 
 def test_the_logs_of_a_set_that_is_stopped_are_deleted_and_named(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Latencies, Manifest, Outcome, ScoreTold
+from fleetgen.storage.progress import Progress, unwatched
 from fleetgen.storage.pruning import pruned_before
 from fleetgen.telemetry.logs import Logger
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
@@ -39,13 +40,14 @@ class Carrier:
         clock: Clock,
         log: Logger,
         metrics: PipelineMetrics,
+        progress: Progress = unwatched,
     ) -> None:
         self.layout, self.log, self.metrics, self.clock = layout, log, metrics, clock
         self.holding = Holding()
         self.tries_again = True
         """Whether somebody calls `step` again after a damaged batch, for what is said of it."""
         self._open_engine = open_engine
-        self._dataset = Dataset(layout)
+        self._dataset = Dataset(layout, progress)
         self._holder = FileLock(layout.tables_holder_lock)
         self._writer = FileLock(layout.tables_lock)
         self._engine: Engine | None = None
@@ -57,15 +59,17 @@ class Carrier:
         self._score: ScoreTold | None = None
 
     def hold(self) -> None:
-        """Become the one who makes these tables, and be waited for; raise HeldByAnother naming the process that does."""
+        """Become the one who makes these tables, and be waited for; raise HeldByAnother naming the process that does.
+
+        After NotYet it is called again.
+        """
         try:
-            self._holder.acquire(timeout_seconds=0)
+            self._holder.hold()
         except HeldByAnother as fault:
             raise HeldByAnother(
                 f"The tables of {self.layout.data} are already made by {self._holder.holder()}: stop that one, or give "
                 "this one another paths.data."
             ) from fault
-        self._holder.sign()
         lifecycle.register(self._dataset, OWN_PIPELINE)
 
     def step(self, interrupted: Callable[[], bool]) -> bool:

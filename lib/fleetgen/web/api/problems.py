@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from fleetgen.cadence.clock import system_now
 from fleetgen.domain.records import iso
-from fleetgen.errors import FleetgenError, HeldByAnother, UsageError
+from fleetgen.errors import FleetgenError, NotYet, UsageError
 from fleetgen.generation.lifecycle import WrongDataset
 from fleetgen.storage.files import is_disk_fault, remedy_of
 from fleetgen.web.api.changing import changing
@@ -41,16 +41,20 @@ async def _http_problem(request: Request, fault: Any) -> JSONResponse:
     detail = fault.detail
     if fault.status_code == HTTPStatus.NOT_FOUND:
         detail = "There is nothing here; /api/openapi.json lists what there is."
-    headers = (fault.status_code == HTTPStatus.METHOD_NOT_ALLOWED and _allowed(request)) or fault.headers
+    headers = fault.headers
+    if fault.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = _allowed(request, headers["Allow"])
     return _problem(fault.status_code, code, detail, headers)
 
 
-def _allowed(request: Request) -> dict[str, str]:
-    """Return the header with all methods of a path; the framework names those of its first route alone."""
+def _allowed(request: Request, known: str) -> dict[str, str]:
+    """Return the header with all methods of a path; the framework knows those of its first route alone."""
     path = request.url.path.removeprefix("/api")
     routes = [each for each in (*reading.routes, *changing.routes) if isinstance(each, APIRoute)]
     methods = {method for each in routes if each.path_regex.match(path) for method in each.methods or ()}
-    return {"allow": ", ".join(sorted(methods))} if methods else {}
+    methods = methods or set(known.split(", "))
+    methods |= {"HEAD"} if "GET" in methods else set()  # answered by whoever answers a GET
+    return {"allow": ", ".join(sorted(methods))}
 
 
 async def _bad_request(request: Request, fault: Any) -> JSONResponse:
@@ -67,7 +71,7 @@ async def _fleetgen_problem(request: Request, fault: Any) -> JSONResponse:
         return _problem(409, "wrong_dataset", str(fault))
     if isinstance(fault, UsageError):
         return _problem(422, "invalid_request", str(fault))
-    if isinstance(fault, HeldByAnother):
+    if isinstance(fault, NotYet):
         return _problem(503, "busy", str(fault), {"retry-after": "1"})
     return _problem(503, "unavailable", str(fault))
 

@@ -13,7 +13,7 @@ from fleetgen.config.editing import keep_beside, with_mode, with_preset, write_c
 from fleetgen.config.loading import parse, read_text
 from fleetgen.config.presets import preset_for_use
 from fleetgen.domain.records import Stream, iso
-from fleetgen.errors import UsageError
+from fleetgen.errors import Unreachable, UsageError
 from fleetgen.generation import lifecycle
 from fleetgen.generation.cleaning import clean
 from fleetgen.generation.lifecycle import Resumed
@@ -52,20 +52,28 @@ def resume(control: Control, by: str) -> answers.Changed:
     return _changed("resume", _resumed_message(control, resumed, pending), extra)
 
 
+def _emptied_logs(control: Control) -> tuple[list[str], list[str]]:
+    """Empty the logs; return which held something, and what kept them from being emptied: the data are gone all the same."""
+    try:
+        return empty_logs(control.follower.dataset.layout.logs, control.supervisor), []
+    except Unreachable as fault:
+        return [], [f"The logs are not emptied: {fault}"]
+
+
 def clean_data(control: Control, logs: bool, by: str) -> answers.Cleaned:
     """Delete the whole dataset, and the logs if asked; raises PauseRequired."""
     began = time.monotonic()
     layout = control.follower.dataset.layout
     cleaned = clean(layout)
-    emptied = empty_logs(layout.logs, control.supervisor) if logs else []
+    emptied, errors = _emptied_logs(control) if logs else ([], [])
     items = [*cleaned.items, *(str((layout.logs / name).relative_to(layout.data)) for name in emptied)]
     control.log.info(f"Cleaned {by}: {len(items)} items", kind="cleaned", items=items)
     return answers.Cleaned(
-        success=not cleaned.left,
+        success=not cleaned.left and not errors,
         deleted_count=len(items),
         deleted_items=items,
         duration_ms=round((time.monotonic() - began) * 1000, 3),
-        errors=[f"{name} could not be deleted yet; the next start tries again." for name in cleaned.left],
+        errors=[f"{name} could not be deleted yet; the next start tries again." for name in cleaned.left] + errors,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -41,6 +41,12 @@ def control_registry(follower: Follower, supervised: Callable[[], Supervised]) -
     ProcessCollector(registry=registry)
     registry.register(_Seen(follower, supervised))
     return registry
+
+
+def error_counter(registry: CollectorRegistry) -> Callable[[object], None]:
+    """Return what counts work of the control process's own that failed and is tried again."""
+    errors = Counter("fleetgen_errors_total", "Errors that were logged.", ["phase"], registry=registry).labels("work")
+    return lambda work: errors.inc()
 
 
 class _Seen(Collector):

@@ -3,7 +3,6 @@
 It looks from a thread of its own, so that a supervisord that does not answer holds up nobody.
 """
 
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,15 +10,16 @@ from typing import Any
 
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import FleetgenError
-from fleetgen.supervision.client import ProcessState, Supervisor
+from fleetgen.supervision.client import ANSWER_SECONDS, ProcessState, Supervisor
 from fleetgen.supervision.crashes import CrashRecord
+from fleetgen.telemetry.background import Background
 
 LOOK_SECONDS = 0.5
 HUNG_SECONDS = 10.0
 """A process beats at least once a second, and once a block within a large batch; a slow disk may take longer."""
 
 LOOPING_FAILURES = 2
-_STALE_SECONDS = 5.0
+_STALE_SECONDS = ANSWER_SECONDS + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,13 @@ class SupervisedWatch:
         self._last = Supervised()
         self._looked_at = time.monotonic()
 
-    def start(self) -> None:
+    def start(self, background: Background) -> None:
         """Look from now on, until the process ends; once before this returns, so that nobody sees an empty set."""
-        if self._supervised:
-            self._last = self.look()
-        threading.Thread(target=self._run, name="supervised", daemon=True).start()
+        if not self._supervised:
+            return
+        with suppress(Exception):  # the thread says what is wrong
+            self._look_again()
+        background.start("looking at the processes", self._look_again)
 
     def last(self) -> Supervised:
         """Return what was seen last; if that is too long ago, that supervisord does not answer."""
@@ -61,11 +63,10 @@ class SupervisedWatch:
             return Supervised(fault="supervisord does not answer.")
         return self._last
 
-    def _run(self) -> None:
-        while self._supervised:
-            self._last = self.look()
-            self._looked_at = time.monotonic()
-            time.sleep(LOOK_SECONDS)
+    def _look_again(self) -> float:
+        self._last = self.look()
+        self._looked_at = time.monotonic()
+        return LOOK_SECONDS
 
     def look(self) -> Supervised:
         """Look once."""
