@@ -13,7 +13,7 @@ from fleetgen.cadence.clock import Clock, StopWatch
 from fleetgen.cadence.schedule import Decision, Make, Skip, Wait, decide
 from fleetgen.config.model import Config
 from fleetgen.domain.batches import BatchInputs
-from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, iso
+from fleetgen.domain.records import SECOND, Interval, Stream, batch_id
 from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
 from fleetgen.generation import deriving, recording
 from fleetgen.generation.cleaning import empty_trash, finish_cleaning
@@ -229,17 +229,18 @@ class StreamMaker:
         if self._interrupted():
             raise Interrupted
 
-    def commit(self, staged: Staged, started_at: int, late: bool, pinned: Manifest | None = None) -> Published:
+    def commit(self, staged: Staged, started_at: int, late: bool, pinned: Manifest) -> Published:
         """Publish a staged batch and record it; raise DatasetChanged if what it was made from is no longer in force."""
         watch = StopWatch()
         inputs, finished_at = staged.inputs, self.clock.now()
         finish(staged, recording.clock_meta(inputs.interval.end, started_at, finished_at))
         entry = recording.ledger_entry(staged.meta)
         with self._locked() as transaction:
-            self.still(transaction.manifest, pinned or transaction.manifest, inputs)
-            self.dataset.keep_ledger(transaction.manifest, self.stream)
+            permit = transaction.permit(pinned.dataset_id)
+            self.still(transaction.manifest, inputs)
             self._settled = False
-            bronze.publish_batch(self.dataset.layout, staged.folder, self.stream, entry.batch_id)
+            self.dataset.keep_ledger(transaction.manifest, self.stream)
+            bronze.publish_batch(permit, self.dataset.layout, staged.folder, self.stream, entry.batch_id)
             watch.lap("publish")
             head = self._record(transaction, entry, finished_at, late)
         self._trouble = None
@@ -250,12 +251,11 @@ class StreamMaker:
         dirty = inputs.segment.settings.quality is not None
         return Published(entry, head, inputs.interval.end, started_at, finished_at, late, False, dirty, phases, target)
 
-    def still(self, manifest: Manifest, pinned: Manifest, inputs: BatchInputs) -> None:
+    def still(self, manifest: Manifest, inputs: BatchInputs) -> None:
         """Raise DatasetChanged unless what the batch was made from is still in force and nobody has paused."""
         head = manifest.head(self.stream)
         same = (
-            manifest.dataset_id == pinned.dataset_id
-            and manifest.segments[-1].number == inputs.segment.number
+            manifest.segments[-1].number == inputs.segment.number
             and (head.next_batch, head.stands_at) == (inputs.number, inputs.interval.start)
             and not manifest.desired.paused
         )
@@ -267,18 +267,9 @@ class StreamMaker:
             manifest = transaction.manifest
             if manifest.origin is None or self._decide(manifest, self.clock.now()) != decision:
                 raise DatasetChanged
-            self.dataset.keep_ledger(manifest, self.stream)
             self._settled = False
-            reason, detail = self._why(decision, manifest)
-            entry = GapEntry(
-                start=iso(decision.span.start),
-                end=iso(decision.span.end),
-                segment=manifest.segments[-1].number,
-                company_count=manifest.head(Stream.COMPANIES).next_company,
-                reason=reason,
-                intervals=decision.intervals,
-                detail=detail,
-            )
+            self.dataset.keep_ledger(manifest, self.stream)
+            entry = recording.gap_entry(manifest, decision, *self._why(decision, manifest))
             return LeftOut(entry, self._record(transaction, entry, None, late=False))
 
     def _why(self, decision: Skip, manifest: Manifest) -> tuple[GapReason, str | None]:
