@@ -117,6 +117,10 @@ class Settings:
     quality: Quality | None = None
     """None: nothing is injected."""
 
+    def target_count(self, stream: Stream) -> int | None:
+        """Records that every batch of the stream has; None where the size is drawn."""
+        return self.companies_per_batch if stream is Stream.COMPANIES else None
+
     def interval_seconds(self, stream: Stream) -> int:
         """Length of the stream's grid interval."""
         return self.company_interval_seconds if stream is Stream.COMPANIES else self.driver_interval_seconds

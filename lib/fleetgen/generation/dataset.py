@@ -11,10 +11,11 @@ from fleetgen.cadence.clock import system_now
 from fleetgen.cadence.schedule import Grid, next_interval, origin_starts
 from fleetgen.config.model import Config
 from fleetgen.config.segments import digest, read_segment, write_segment
-from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream
+from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream, segment_of
 from fleetgen.errors import DamagedManifest, ManifestError
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
+from fleetgen.generation.outcomes import Published, adopted
 from fleetgen.generation.rebuilding import complete_ledger, rebuild
 from fleetgen.storage.files import make_folder, sync_folder
 from fleetgen.storage.layout import Layout
@@ -33,6 +34,7 @@ class Dataset:
         self.rebuilds = 0
         """How often this process had to make the manifest anew."""
         self.ledgers = {stream: Ledger(layout.ledger(stream)) for stream in Stream}
+        self._adopted: dict[tuple[Stream, int], Published] = {}
         self._segments: dict[tuple[str, int], Segment] = {}
 
     def read(self) -> Manifest | None:
@@ -106,7 +108,6 @@ class Dataset:
             make_folder(self.layout.stream(stream))
             start = self._origin(manifest, segment)[stream].start
             manifest = manifest.with_head(stream, Head(stands_at=start))
-        recording.write_dataset_note(self.layout, manifest, segment)
         return transaction.save(manifest)
 
     def follow_config(self, transaction: Transaction, read_config: ReadConfig, at: int) -> Manifest:
@@ -122,11 +123,17 @@ class Dataset:
         if in_force == (newest.digest, newest.algorithm):
             return manifest
         for stream in Stream:
-            manifest, _ = self.settle(manifest, stream)
+            manifest = self.settle(manifest, stream)
         return transaction.save(self._open_segment(manifest, config, at))
 
-    def settle(self, manifest: Manifest, stream: Stream) -> tuple[Manifest, list[BatchEntry]]:
-        """Bring a stream's head in line with its ledger and folders after a crash; return what was adopted.
+    def take_adopted(self) -> list[Published]:
+        """Return the batches that were found published but not recorded since the last time, of either stream."""
+        found = [self._adopted[key] for key in sorted(self._adopted)]
+        self._adopted.clear()
+        return found
+
+    def settle(self, manifest: Manifest, stream: Stream) -> Manifest:
+        """Bring a stream's head in line with its ledger and folders after a crash; what is found can be taken once saved.
 
         A crash leaves the batches of one round that were published but not recorded, and as many lines that the manifest
         lacks; a running set's rounds are of one batch, see ADR 0027.
@@ -135,18 +142,17 @@ class Dataset:
         ledger.repair()
         if manifest.origin is not None:
             self.restore_ledger(manifest, stream)
-        adopted: list[BatchEntry] = []
         for entry in ledger.after(manifest.head(stream).stands_at):
-            manifest = self._recorded(manifest, stream, entry, adopted)
+            manifest = self._recorded(manifest, stream, entry)
         if manifest.origin is None:
-            return manifest, adopted
+            return manifest
         found = list(recording.unrecorded_batches(self.layout, stream, manifest.head(stream)))
         if found:
             sync_folder(self.layout.stream(stream))  # the crash may have come before the names were durable
             ledger.append(*found)
         for entry in found:
-            manifest = self._recorded(manifest, stream, entry, adopted)
-        return manifest, adopted
+            manifest = self._recorded(manifest, stream, entry)
+        return manifest
 
     def _rebuild(self) -> Manifest | None:
         manifest = rebuild(self.layout, system_now())
@@ -166,12 +172,13 @@ class Dataset:
         if not self.ledgers[stream].path.exists():
             self.restore_ledger(manifest, stream)
 
-    def _recorded(
-        self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry, adopted: list[BatchEntry]
-    ) -> Manifest:
-        if isinstance(entry, BatchEntry):
-            adopted.append(entry)
-        head = recording.head_after(manifest.head(stream), stream, entry, published_at=None, late=False)
+    def _recorded(self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry) -> Manifest:
+        clock = recording.clock_of(self.layout, stream, entry) if isinstance(entry, BatchEntry) else None
+        published_at = clock[-1] if clock else None
+        head = recording.head_after(manifest.head(stream), stream, entry, published_at, late=False)
+        if isinstance(entry, BatchEntry) and clock:
+            settings = segment_of(self.segments(manifest), stream, entry.batch_number).settings
+            self._adopted[stream, entry.batch_number] = adopted(stream, entry, head, clock, settings)
         return manifest.with_head(stream, head)
 
     def _open_segment(self, manifest: Manifest, config: Config, at: int) -> Manifest:

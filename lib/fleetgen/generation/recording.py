@@ -3,12 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetgen import __version__
 from fleetgen.cadence.schedule import Skip
-from fleetgen.domain.records import ISSUE_TYPES, SCHEMA_VERSION, Segment, Stream, batch_id, iso, utc
+from fleetgen.domain.records import ISSUE_TYPES, SCHEMA_VERSION, Segment, Stream, batch_id, instant, iso, utc
 from fleetgen.storage.bronze import Part, read_meta
 from fleetgen.storage.files import discard_replacements, replace_file
 from fleetgen.storage.layout import Layout
@@ -62,6 +63,15 @@ def clock_meta(scheduled_at: int, started_at: int, finished_at: int) -> dict[str
     """Return what a meta says of the clock."""
     values = (iso(scheduled_at), iso(started_at), iso(finished_at), (finished_at - started_at) / 1_000_000)
     return dict(zip(CLOCK_KEYS, values, strict=True))
+
+
+def clock_of(layout: Layout, stream: Stream, entry: BatchEntry) -> tuple[int, int, int]:
+    """Return when a batch was due, begun and finished, as its meta tells; the end of its interval where it does not."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        meta = read_meta(layout, stream, entry.batch_id) or {}
+        scheduled_at, started_at, finished_at = (instant(meta[key]) for key in CLOCK_KEYS[:3])
+        return scheduled_at, started_at, finished_at
+    return (entry.interval.end,) * 3
 
 
 def ledger_entry(meta: dict[str, Any]) -> BatchEntry:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import Stream
-from fleetgen.generation import deriving, recording
+from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
 from fleetgen.generation.staging import Staged, finish, stage
@@ -68,7 +68,7 @@ def commit(dataset: Dataset, dataset_id: str, makers: Mapping[Stream, StreamMake
             manifest = manifest.with_head(stream, head)
         transaction.save(manifest)
     for stream, (entries, head) in recorded.items():
-        deriving.follow(dataset, stream, entries, head, head.stands_at)
+        makers[stream].derived.follow(manifest, head.stands_at, *entries)
 
 
 def _place(staged: Staged) -> Place:

@@ -29,6 +29,7 @@ _REMEDIES = (
         "It is in use, or a mount of its own: free it, or mount the folder around it instead.",
     ),
     ({errno.EEXIST, errno.ENOTDIR}, "A file lies where a folder should be: move it away."),
+    ({errno.EISDIR}, "A folder lies where a file should be: move it away."),
     ({errno.EXDEV}, "Two file systems lie there: put the whole data directory on one."),
     ({errno.EMFILE, errno.ENFILE}, "Too few files may be open: raise the limit, see `ulimit -n`."),
     ({errno.ENOLCK}, "The disk gives no locks at present: look at its server's lock service."),
