@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_a_batch_whose_recording_failed_is_told_once_like_every_other(
         assert sum(head["totals"]["batches"].values()) == len(told(running))
 
 
-def told(running: RunningSet) -> list[dict[str, object]]:
+def told(running: RunningSet) -> list[dict[str, Any]]:
     return [line for line in running.log("driver") if line.get("kind") == "batch_published"]
 
 
