@@ -13,7 +13,8 @@ import pytest
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import ManifestError
-from fleetgen.generation.checking import check, file_hash
+from fleetgen.generation.checking import check
+from fleetgen.generation.expecting import file_hash
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import MANIFEST_VERSION
 from support.configs import fleetgen

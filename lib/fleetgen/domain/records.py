@@ -62,6 +62,20 @@ def batch_id(start: int) -> str:
     return utc(start).strftime("%Y%m%dT%H%M%SZ")
 
 
+def is_batch_id(name: str) -> bool:
+    """Whether a name is one that a batch can have."""
+    try:
+        return batch_id(instant_of(name)) == name
+    except ValueError:
+        return False
+
+
+def instant_of(batch_id: str) -> int:
+    """Return the instant at which the interval of the batch with this name starts; raise ValueError for no such name."""
+    moment = datetime.strptime(batch_id, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return instant(moment.isoformat())
+
+
 def utc(instant: int) -> datetime:
     """Return microseconds since the epoch as an aware datetime."""
     return datetime.fromtimestamp(instant // SECOND, UTC).replace(microsecond=instant % SECOND)

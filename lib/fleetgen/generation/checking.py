@@ -1,24 +1,20 @@
 """Owns making batches again from manifest and ledger alone: to print them, and to compare them with what is on disk."""
 
-import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleetgen.domain.batches import Batch, BatchInputs, make_batch
-from fleetgen.domain.records import ALGORITHM, SCHEMA_VERSION, Interval, Stream, segment_of
+from fleetgen.domain.records import ALGORITHM, Interval, Stream, segment_of
 from fleetgen.errors import DifferenceFound, FleetgenError, ManifestError, UsageError
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
-from fleetgen.storage.bronze import TRUTH_FILE, Part, part_name, read_meta
-from fleetgen.storage.hashing import BatchHash
+from fleetgen.generation.expecting import ExpectedContent, expected_content, file_hash
+from fleetgen.storage.bronze import TRUTH_FILE, Part, read_meta
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Manifest
 from fleetgen.storage.pruning import pruned_before
-
-_READ_BYTES = 1 << 20
 
 
 class OtherAlgorithm(FleetgenError):
@@ -35,17 +31,6 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.stream} {self.batch_id}: {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedContent:
-    """What a batch's files must hold."""
-
-    parts: list[Part]
-    sha256: str
-    truth_sha256: str | None
-    """None where nothing is injected, so that there is no truth."""
-    issues: Counter[str]
 
 
 def find_entry(dataset: Dataset, stream: Stream, batch_id: str) -> BatchEntry:
@@ -188,34 +173,6 @@ def check_companies_file(dataset: Dataset) -> Iterator[Difference]:
     total = dataset.manifest().head(Stream.COMPANIES).totals.bytes
     if size > total:
         yield Difference(Stream.COMPANIES, path.name, f"has {size} bytes, but all batches have {total}")
-
-
-def expected_content(stream: Stream, batch: Batch, schema_version: int = SCHEMA_VERSION) -> ExpectedContent:
-    """Return what a batch's files must hold, and its hash in this version of their layout, without writing anything."""
-    hashed, truth = BatchHash(schema_version), hashlib.sha256()
-    issues: Counter[str] = Counter()
-    blocks = batch.parts()
-    parts: list[Part] = []
-    for number, part_blocks in enumerate(blocks):
-        size = 0
-        for piece in batch.pieces(part_blocks):
-            hashed.update(piece.lines)
-            truth.update(piece.truth)
-            issues += piece.issues
-            size += len(piece.lines)
-        rows = sum(batch.block_rows[block] for block in part_blocks)
-        parts.append(Part(part_name(stream, number, len(blocks)), rows, size, hashed.end_part()))
-    truth_sha256 = truth.hexdigest() if batch.corrupt_block is not None else None
-    return ExpectedContent(parts, hashed.hexdigest(), truth_sha256, issues)
-
-
-def file_hash(path: Path) -> str:
-    """Return a file's SHA-256."""
-    hashed = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            hashed.update(piece)
-    return hashed.hexdigest()
 
 
 def missing_batch(layout: Layout, stream: Stream, batch_id: str) -> UsageError:

@@ -4,19 +4,20 @@ Making and publishing batches is left to `maker`.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from fleetgen.cadence.clock import system_now
 from fleetgen.cadence.schedule import Grid, next_interval, origin_starts
 from fleetgen.config.model import Config
 from fleetgen.config.segments import digest, read_segment, write_segment
-from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream, segment_of
+from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream, batch_id, segment_of
 from fleetgen.errors import DamagedManifest, ManifestError
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
 from fleetgen.generation.outcomes import Published, adopted
 from fleetgen.generation.rebuilding import complete_ledger, rebuild
+from fleetgen.generation.working_out import published_batch
 from fleetgen.storage.files import make_folder, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
@@ -146,13 +147,25 @@ class Dataset:
             manifest = self._recorded(manifest, stream, entry)
         if manifest.origin is None:
             return manifest
-        found = list(recording.unrecorded_batches(self.layout, stream, manifest.head(stream)))
-        if found:
+        if found := list(self._unrecorded(manifest, stream)):
             sync_folder(self.layout.stream(stream))  # the crash may have come before the names were durable
             ledger.append(*found)
         for entry in found:
             manifest = self._recorded(manifest, stream, entry)
         return manifest
+
+    def _unrecorded(self, manifest: Manifest, stream: Stream) -> Iterator[BatchEntry]:
+        """Yield the lines for the batches that were published from where the stream stands on."""
+        number, moment, segments = (
+            manifest.head(stream).next_batch,
+            manifest.head(stream).stands_at,
+            self.segments(manifest),
+        )
+        while (entry := published_batch(self.layout, stream, batch_id(moment), number, segments)) is not None:
+            if entry.batch_number != number:
+                return
+            yield entry
+            number, moment = number + 1, entry.interval.end
 
     def _rebuild(self) -> Manifest | None:
         manifest = rebuild(self.layout, system_now())
@@ -165,7 +178,7 @@ class Dataset:
         head = manifest.head(stream)
         start = self._origin(manifest, self.segments(manifest)[0])[stream].start
         if head.stands_at > (last.interval.end if last else start):
-            complete_ledger(self.layout, stream, start, head.stands_at)
+            complete_ledger(self.layout, stream, start, head.stands_at, self.segments(manifest))
 
     def keep_ledger(self, manifest: Manifest, stream: Stream) -> None:
         """Restore a ledger whose file was deleted while the set runs; needs the manifest's lock."""

@@ -1,14 +1,14 @@
 """Owns making a lost or damaged manifest anew from the segments, the ledgers and, where those are lost, the folders."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fleetgen.cadence.schedule import origin_starts
 from fleetgen.config.segments import SegmentRecord, read_segment
-from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, instant, iso
+from fleetgen.domain.records import SECOND, Interval, Segment, Stream, batch_id, instant, is_batch_id, iso
 from fleetgen.errors import ManifestError
 from fleetgen.generation import recording
-from fleetgen.storage.bronze import read_meta
+from fleetgen.generation.working_out import published_batch
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Head, Manifest, SegmentEntry
@@ -27,7 +27,8 @@ def rebuild(layout: Layout, at: int) -> Manifest | None:
                 "Restore one of them, or move the data away."
             )
         return None
-    first = records[0].value()
+    segments = tuple(record.value() for record in records)
+    first = segments[0]
     steps = (first.settings.interval_seconds(stream) * SECOND for stream in (Stream.COMPANIES, Stream.EVENTS))
     starts = dict(zip((Stream.COMPANIES, Stream.EVENTS), origin_starts(first.instant, *steps), strict=True))
     return Manifest(
@@ -35,7 +36,7 @@ def rebuild(layout: Layout, at: int) -> Manifest | None:
         origin=first.instant,
         drawn_seed=records[-1].settings.seed,
         segments=tuple(_entry(record) for record in records),
-        heads={stream: _head(layout, stream, starts[stream]) for stream in Stream},
+        heads={stream: _head(layout, stream, starts[stream], segments) for stream in Stream},
         rebuilt_at=at,
     )
 
@@ -66,29 +67,31 @@ def _entry(record: SegmentRecord) -> SegmentEntry:
     )
 
 
-def _head(layout: Layout, stream: Stream, start: int) -> Head:
-    complete_ledger(layout, stream, start, start)
+def _head(layout: Layout, stream: Stream, start: int, segments: Sequence[Segment]) -> Head:
+    complete_ledger(layout, stream, start, start, segments)
     head = Head(stands_at=start)
     for entry in Ledger(layout.ledger(stream)).entries():
         head = recording.head_after(head, stream, entry, published_at=None, late=False)
     return head
 
 
-def complete_ledger(layout: Layout, stream: Stream, start: int, stands_at: int) -> None:
+def complete_ledger(layout: Layout, stream: Stream, start: int, stands_at: int, segments: Sequence[Segment]) -> None:
     """Add to a stream's ledger the lines that it lost, from the folders that lie behind its last whole line.
 
-    What no batch covers, up to ``stands_at``, becomes a gap. A ledger without lines begins at ``start``.
+    What no batch covers, up to ``stands_at``, becomes a gap. A ledger without lines begins at ``start``. A line whose meta is
+    damaged is worked out from the segments.
     """
     ledger = Ledger(layout.ledger(stream))
     ledger.repair()
     last = ledger.last()
     reached, companies = (last.interval.end, last.company_count) if last else (start, 0)
+    number = max((each.batch_number + 1 for each in ledger.newest_batches(1)), default=0)
     entry: BatchEntry | None = None
     for name in _folders(layout, stream):
-        meta = read_meta(layout, stream, name) if name >= batch_id(reached) else None
-        if meta is None:
+        found = published_batch(layout, stream, name, number, segments) if name >= batch_id(reached) else None
+        if found is None:
             continue
-        entry = recording.ledger_entry(meta)
+        entry, number = found, found.batch_number + 1
         if entry.interval.start > reached:
             ledger.append(_gap(Interval(reached, entry.interval.start), entry, companies))
         ledger.append(entry)
@@ -111,5 +114,7 @@ def _gap(span: Interval, neighbour: BatchEntry | GapEntry, companies: int) -> Ga
 
 
 def _folders(layout: Layout, stream: Stream) -> list[str]:
+    """Return the names of a stream's batches, oldest first; what people put beside them is left out."""
     folder = layout.stream(stream)
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else []
+    names = (entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else ()
+    return sorted(name for name in names if is_batch_id(name))

@@ -231,7 +231,7 @@ def read_meta(layout: Layout, stream: Stream, batch_id: str) -> dict[str, Any] |
     path = layout.batch_meta(stream, batch_id)
     try:
         meta = read_json(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     if not isinstance(meta, dict):
         raise ValueError(f"{path} holds no JSON object")

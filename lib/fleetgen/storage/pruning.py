@@ -3,15 +3,12 @@
 The number lies beside the ledger, which keeps the lines of every batch. Which batches may go is `generation.retention`'s.
 """
 
-import re
 import shutil
 from contextlib import suppress
 
-from fleetgen.domain.records import Stream
+from fleetgen.domain.records import Stream, is_batch_id
 from fleetgen.storage.files import move_or_remove, replace_file
 from fleetgen.storage.layout import Layout
-
-_BATCH_ID = re.compile(r"\d{8}T\d{6}Z")
 
 
 def pruned_before(layout: Layout, stream: Stream) -> int:
@@ -39,4 +36,4 @@ def remains_before(layout: Layout, stream: Stream, batch_id: str) -> list[str]:
     """Return the ids of batches before this one of which something is still there."""
     folders = (layout.stream(stream), layout.truth(stream, batch_id).parent)
     names = {entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir()}
-    return sorted(name for name in names if _BATCH_ID.fullmatch(name) and name < batch_id)
+    return sorted(name for name in names if is_batch_id(name) and name < batch_id)
