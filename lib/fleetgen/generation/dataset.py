@@ -12,16 +12,19 @@ from fleetgen.cadence.schedule import Grid, next_interval, origin_starts
 from fleetgen.config.model import Config
 from fleetgen.config.segments import digest, read_segment, write_segment
 from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream, batch_id, segment_of
-from fleetgen.errors import DamagedManifest, ManifestError
+from fleetgen.errors import DamagedManifest, DatasetChanged, ManifestError
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
 from fleetgen.generation.outcomes import Published, adopted
-from fleetgen.generation.rebuilding import complete_ledger, rebuild
+from fleetgen.generation.rebuilding import complete_ledger, rebuild, segment_entry
 from fleetgen.generation.working_out import published_batch
 from fleetgen.storage.files import make_folder, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Head, Manifest, ManifestStore, SegmentEntry, Transaction
+
+_ADOPTED = 256
+"""Lines that a crash keeps from the manifest at most, those of a round. Further ones were told when they were written."""
 
 ReadConfig = Callable[[], Config]
 
@@ -119,13 +122,18 @@ class Dataset:
         config = read_config()
         if config.seed is None and manifest.drawn_seed is None:
             manifest = manifest.updated(drawn_seed=self.segments(manifest)[-1].settings.seed)
-        newest = manifest.segments[-1]
-        in_force = (digest(config.settings(self._seed(manifest, config))), ALGORITHM)
-        if in_force == (newest.digest, newest.algorithm):
+        if self._is_in_force(manifest, config):
             return manifest
         for stream in Stream:
             manifest = self.settle(manifest, stream)
-        return transaction.save(self._open_segment(manifest, config, at))
+        if not self._is_in_force(manifest, config):
+            manifest = self._open_segment(manifest, config, at)
+        return transaction.save(manifest)
+
+    def _is_in_force(self, manifest: Manifest, config: Config) -> bool:
+        newest = manifest.segments[-1]
+        asked = digest(config.settings(self._seed(manifest, config)))
+        return (asked, ALGORITHM) == (newest.digest, newest.algorithm)
 
     def take_adopted(self) -> list[Published]:
         """Return the batches that were found published but not recorded since the last time, of either stream."""
@@ -137,14 +145,17 @@ class Dataset:
         """Bring a stream's head in line with its ledger and folders after a crash; what is found can be taken once saved.
 
         A crash leaves the batches of one round that were published but not recorded, and as many lines that the manifest
-        lacks; a running set's rounds are of one batch, see ADR 0027.
+        lacks; a running set's rounds are of one batch, see ADR 0027. A manifest from a backup lacks any number of lines, and
+        perhaps segments.
         """
         ledger = self.ledgers[stream]
         ledger.repair()
         if manifest.origin is not None:
             self.restore_ledger(manifest, stream)
-        for entry in ledger.after(manifest.head(stream).stands_at):
-            manifest = self._recorded(manifest, stream, entry)
+        lacking = ledger.after(manifest.head(stream).stands_at)
+        manifest = self._with_segments(manifest, max((entry.segment for entry in lacking), default=0))
+        for place, entry in enumerate(lacking, -len(lacking)):
+            manifest = self._recorded(manifest, stream, entry, told=place >= -_ADOPTED)
         if manifest.origin is None:
             return manifest
         if found := list(self._unrecorded(manifest, stream)):
@@ -181,12 +192,32 @@ class Dataset:
             complete_ledger(self.layout, stream, start, head.stands_at, self.segments(manifest))
 
     def keep_ledger(self, manifest: Manifest, stream: Stream) -> None:
-        """Restore a ledger whose file was deleted while the set runs; needs the manifest's lock."""
+        """Restore a ledger whose file was deleted while the set runs; needs the manifest's lock.
+
+        Raises DatasetChanged where the ledger has lines that the manifest lacks: settle it first.
+        """
         if not self.ledgers[stream].path.exists():
             self.restore_ledger(manifest, stream)
+        elif self.is_behind(manifest, stream):
+            raise DatasetChanged
 
-    def _recorded(self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry) -> Manifest:
-        clock = recording.clock_of(self.layout, stream, entry) if isinstance(entry, BatchEntry) else None
+    def is_behind(self, manifest: Manifest, stream: Stream) -> bool:
+        """Whether a stream's ledger has lines that a manifest lacks."""
+        last = self.ledgers[stream].last()
+        return last is not None and last.interval.end > manifest.head(stream).stands_at
+
+    def _with_segments(self, manifest: Manifest, newest: int) -> Manifest:
+        """Return a manifest that knows the segments of lines that it lacks, up to the newest, from their files."""
+        for number in range(len(manifest.segments) + 1, newest + 1):
+            self._segment(manifest.dataset_id, number)  # refuses one of another dataset
+            entry = segment_entry(read_segment(self.layout.segment(number)))
+            manifest = manifest.updated(segments=(*manifest.segments, entry))
+        return manifest
+
+    def _recorded(
+        self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry, told: bool = True
+    ) -> Manifest:
+        clock = recording.clock_of(self.layout, stream, entry) if told and isinstance(entry, BatchEntry) else None
         published_at = clock[-1] if clock else None
         head = recording.head_after(manifest.head(stream), stream, entry, published_at, late=False)
         if isinstance(entry, BatchEntry) and clock:

@@ -35,7 +35,7 @@ def rebuild(layout: Layout, at: int) -> Manifest | None:
         dataset_id=records[0].segment.dataset_id,
         origin=first.instant,
         drawn_seed=records[-1].settings.seed,
-        segments=tuple(_entry(record) for record in records),
+        segments=tuple(segment_entry(record) for record in records),
         heads={stream: _head(layout, stream, starts[stream], segments) for stream in Stream},
         rebuilt_at=at,
     )
@@ -54,7 +54,8 @@ def _segment_records(layout: Layout) -> Iterator[SegmentRecord]:
         number += 1
 
 
-def _entry(record: SegmentRecord) -> SegmentEntry:
+def segment_entry(record: SegmentRecord) -> SegmentEntry:
+    """Return what the manifest says of a segment."""
     place = record.segment
     return SegmentEntry(
         number=place.number,

@@ -5,7 +5,7 @@ from contextlib import suppress
 from fleetgen.domain.records import Stream
 from fleetgen.errors import DatasetChanged
 from fleetgen.generation import recording
-from fleetgen.generation.checking import Difference, remake
+from fleetgen.generation.checking import MANIFEST, Difference, remake
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.staging import finish, stage
 from fleetgen.storage.bronze import discard_batch, publish_again, read_meta
@@ -19,18 +19,28 @@ from fleetgen.storage.pruning import pruned_before
 def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool:
     """Publish again a batch that was deleted or damaged by hand; return whether the difference is one of a batch.
 
+    A manifest that is older than its ledger gets the lines that it lacks.
+
     Raises DatasetChanged if the dataset was cleaned since the manifest was read. Nobody cleans or prunes meanwhile.
     """
     stream, layout = difference.stream, dataset.layout
     with FileLock(layout.writer_lock(stream)).held():
         if dataset.manifest().dataset_id != manifest.dataset_id:
             raise DatasetChanged
+        if difference.batch_id == MANIFEST:
+            return _bring_up_to_date(dataset, stream)
         entry = next((each for each in dataset.ledgers[stream].batches() if each.batch_id == difference.batch_id), None)
         if entry is None:
             return False
         if entry.batch_number < pruned_before(layout, stream):
             return True  # retention has let it go meanwhile: there is nothing to repair any more
         return _publish_again(dataset, manifest, stream, entry)
+
+
+def _bring_up_to_date(dataset: Dataset, stream: Stream) -> bool:
+    with dataset.store.locked() as transaction:
+        transaction.save(dataset.settle(transaction.manifest, stream))
+    return True
 
 
 def _publish_again(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> bool:

@@ -11,6 +11,8 @@ from fleetgen.telemetry.logs import Logger
 from fleetgen.telemetry.metrics import GeneratorMetrics
 
 _PACE_BATCHES = 10
+_REMEMBERED = 512
+"""Batches that are known to have been told, beyond what an adoption tells of at once."""
 _MAKERS = {Stream.COMPANIES: "Company", Stream.EVENTS: "Driver"}
 
 
@@ -20,6 +22,7 @@ class Reporter:
     def __init__(self, process: str, stream: Stream, log: Logger, metrics: GeneratorMetrics) -> None:
         self._process, self._stream, self._log, self._metrics = process, stream, log, metrics
         self._finished: deque[int] = deque(maxlen=_PACE_BATCHES)
+        self._told: deque[tuple[Stream, str]] = deque(maxlen=_REMEMBERED)
         self._segment: int | None = None
         self._dataset: str | None = None
         self._derived_failures = 0
@@ -27,6 +30,9 @@ class Reporter:
 
     def published(self, batch: Published) -> None:
         """Tell of a batch, also of one that was adopted; that of the other stream's is counted by its own process."""
+        if batch.adopted and (batch.stream, batch.entry.batch_id) in self._told:
+            return  # the manifest was put back to before it
+        self._told.append((batch.stream, batch.entry.batch_id))
         entry, tell, adopted = batch.entry, self._log.info, {}
         how = f"generated{self._shares(batch)}"
         if batch.stream is self._stream:
