@@ -11,6 +11,9 @@ from fleetgen.domain.records import Stream
 from fleetgen.generation.checking import check
 from fleetgen.generation.outcomes import Published
 from fleetgen.storage.layout import Layout
+from support.api import samples
+from support.patience import wait_for
+from support.sets import RunningSet, running_set
 from support.simulation import Simulation, simulated
 
 
@@ -89,3 +92,30 @@ def test_the_note_about_the_dataset_is_written_with_the_first_batches_and_again_
     note.unlink()
     simulation.run_for(10)
     assert f"Dataset {dataset_id}" in note.read_text()
+
+
+def test_a_process_says_once_that_a_file_is_off_counts_each_failure_and_says_that_it_is_right_again() -> None:
+    with running_set(company_interval='"PT1S"', driver_interval='"PT1S"') as running:
+        wait_for(lambda: running.batch_count("companies") > 2, 20, "Some batches")
+        path = Layout(running.data).all_companies
+        path.rename(path.with_suffix(".aside"))
+        path.mkdir()
+        wait_for(lambda: said(running) == ["error"], 10, "The fault in the log")
+        before = running.batch_count("companies")
+        wait_for(lambda: running.batch_count("companies") > before + 2, 10, "Batches meanwhile")
+        told = [line["batch_number"] for line in running.log("company") if line.get("kind") == "batch_published"]
+        assert told == list(range(len(told)))
+        assert failures(running) == 1
+        path.rmdir()
+        wait_for(lambda: said(running) == ["error", "info"], 30, "The end of the fault in the log")
+        running.call("pause")
+        assert path.stat().st_size == running.manifest()["heads"]["companies"]["totals"]["bytes"]
+        assert not [line for line in running.log("company") if line.get("kind") == "error"]
+
+
+def said(running: RunningSet) -> list[str]:
+    return [line["level"] for line in running.log("company") if line.get("kind") == "derived"]
+
+
+def failures(running: RunningSet) -> float:
+    return samples(running.metrics("company"))["fleetgen_errors_total", frozenset({("phase", "derived")})]

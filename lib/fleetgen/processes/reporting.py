@@ -54,7 +54,7 @@ class Reporter:
             corrupted_count=entry.corrupted_count,
             duration_seconds=(batch.finished_at - batch.started_at) / SECOND,
             start_lag_seconds=(batch.started_at - batch.scheduled_at) / SECOND,
-            batches_per_minute=self._batches_per_minute(),
+            batches_per_minute=self._batches_per_minute() if batch.stream is self._stream else None,
             **adopted,
         )
 

@@ -14,6 +14,7 @@ from fleetgen.storage.ledger import GapEntry
 from fleetgen.storage.manifest import Manifest
 from support.configs import SHIPPED, set_folder
 from support.domain_cases import NOON
+from support.simulation import simulated
 
 
 @pytest.fixture
@@ -111,3 +112,21 @@ def test_a_stream_stalls_where_its_next_interval_is_further_off_than_its_grid(da
     due = dataset.next_interval(manifest, Stream.EVENTS).end
     assert dataset.stalled_until(manifest, Stream.EVENTS, now=NOON) is None
     assert dataset.stalled_until(manifest, Stream.EVENTS, now=NOON - 3600 * SECOND) == due
+
+
+def test_whoever_opens_a_segment_finds_unrecorded_batches_of_the_other_stream_too(tmp_path: Path) -> None:
+    with simulated(tmp_path) as simulation:
+        simulation.run_for(15)
+        before = simulation.dataset.manifest()
+        simulation.run_for(10)
+        number = before.head(Stream.EVENTS).next_batch
+        published = simulation.dataset.ledgers[Stream.EVENTS].batches_from(number, 1)
+        simulation.dataset.store.write(before)
+        simulation.edit(companies_per_batch="7")
+        company = simulation.makers[Stream.COMPANIES]
+        company.follow_config()
+        found = company.dataset.take_adopted()
+        assert [each.entry for each in found if each.stream is Stream.EVENTS] == published
+        assert all(each.finished_at >= each.scheduled_at for each in found)
+        assert found[-1].head.last_published_at == found[-1].finished_at
+        assert company.dataset.take_adopted() == []

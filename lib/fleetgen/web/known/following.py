@@ -160,6 +160,8 @@ class Follower:
 
         The ledger may be any number of lines ahead of the manifest that was read before it.
         """
+        if count <= 0:
+            return []
         end = manifest.head(stream).next_batch
         first = max(0, end - count)
         try:

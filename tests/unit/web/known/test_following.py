@@ -90,3 +90,19 @@ def test_the_history_knows_the_intervals_up_to_where_the_manifest_stands(simulat
     history.refresh()
     numbers = [each.batch_number for each in history.of(Stream.EVENTS)]
     assert numbers == list(range(early.head(Stream.EVENTS).next_batch))
+
+
+def test_a_manifest_that_is_put_back_tells_nothing_again_and_later_batches_are_told(simulation: Simulation) -> None:
+    watched = Watched(simulation)
+    simulation.run_for(12)
+    early = simulation.dataset.manifest()
+    watched.follower.look()
+    simulation.run_for(20)
+    watched.follower.look()
+    told = watched.told(Stream.EVENTS)
+    look_back(simulation, early)
+    watched.follower.look()
+    assert watched.told(Stream.EVENTS) == told
+    simulation.run_for(10)
+    watched.follower.look()
+    assert watched.told(Stream.EVENTS) == [*told, told[-1] + 1, told[-1] + 2]
