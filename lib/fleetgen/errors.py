@@ -43,6 +43,12 @@ class CannotCreate(FleetgenError):
     exit_status = 73
 
 
+class InTheWay(FleetgenError):
+    """Something lies where a batch must go: move it away."""
+
+    exit_status = 73
+
+
 class HeldByAnother(FleetgenError):
     """Another process holds what this one needs, and keeps it: stop that one first."""
 
@@ -72,7 +78,7 @@ class DamagedManifest(ManifestError):
 
 
 class DatasetChanged(FleetgenError):
-    """The dataset was cleaned meanwhile; what was being made for it is dropped."""
+    """The dataset is another one than before: it was cleaned meanwhile, so nothing was published into it."""
 
 
 class Interrupted(FleetgenError):

@@ -13,7 +13,8 @@ import pytest
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import ManifestError
-from fleetgen.generation.checking import check, file_hash
+from fleetgen.generation.checking import check
+from fleetgen.generation.expecting import file_hash
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import MANIFEST_VERSION
 from support.configs import fleetgen
@@ -321,3 +322,47 @@ def goes_on(running: RunningSet, seen: dict[Stream, int]) -> bool:
 def reasons(running: RunningSet) -> list[str]:
     heads = running.manifest()["heads"].values()
     return [reason for head in heads for reason in head["totals"]["missed"]]
+
+
+@pytest.mark.parametrize("lives", ["stopped", "living on"])
+@pytest.mark.parametrize("segment", ["in the same segment", "from before a segment"])
+def test_an_older_manifest_gets_every_line_that_it_lacks(
+    folder: Path, undisturbed: Contents, lives: str, segment: str
+) -> None:
+    with simulated(folder, **SETTINGS) as simulation:
+        simulation.run_for(10)
+        before = simulation.dataset.manifest()
+        simulation.run_for(BEFORE / 2 - 10)
+        simulation.edit(companies_per_batch="7")
+        simulation.start()
+        if segment == "in the same segment":
+            simulation.run_for(5)
+            before = simulation.dataset.manifest()
+            simulation.run_for(BEFORE / 2 - 5)
+        else:
+            simulation.run_for(BEFORE / 2)
+        simulation.dataset.store.write(before)
+        inode = simulation.loaded.layout.all_companies.stat().st_ino
+        if lives == "stopped":
+            simulation.start()
+        simulation.run_for(AFTER)
+        assert contents(simulation) == undisturbed
+        assert differences(simulation) == []
+        assert simulation.loaded.layout.all_companies.stat().st_ino == inode
+
+
+@pytest.mark.parametrize("jobs", [(), ("--jobs", "2")])
+def test_verify_blames_an_older_manifest_and_not_the_files_and_mends_it(folder: Path, jobs: tuple[str, ...]) -> None:
+    with simulated(folder, **SETTINGS) as simulation:
+        simulation.run_for(20)
+        before = simulation.dataset.manifest()
+        simulation.run_for(40)
+        simulation.stop()
+        whole = contents(simulation)
+        simulation.dataset.store.write(before)
+        status, said = call(simulation, "verify", "--all", *jobs)
+        assert (status, said.count("manifest: is older than the ledger"), said.count("\n")) == (1, 2, 3), said
+        status, said = call(simulation, "verify", "--all", "--repair", *jobs)
+        assert (status, said.count("repaired")) == (0, 2), said
+        assert contents(simulation) == whole
+        assert differences(simulation) == []

@@ -14,7 +14,8 @@ import pytest
 
 from fleetgen.domain.randomness import Address, Origin, Purpose
 from fleetgen.domain.records import SECOND, Stream, instant, iso
-from fleetgen.generation.checking import check, file_hash
+from fleetgen.generation.checking import check
+from fleetgen.generation.expecting import file_hash
 from support.configs import fleetgen
 from support.patience import wait_for
 from support.simulation import NOON, Simulation, simulated

@@ -145,7 +145,8 @@ def test_a_lost_ledger_of_an_earlier_dataset_is_made_again(earlier: Simulation) 
     earlier.stop()
     earlier.loaded.layout.ledger(Stream.EVENTS).unlink()
 
-    complete_ledger(earlier.loaded.layout, Stream.EVENTS, before[0].interval.start, before[-1].interval.end)
+    segments = earlier.dataset.segments(earlier.dataset.manifest())
+    complete_ledger(earlier.loaded.layout, Stream.EVENTS, before[0].interval.start, before[-1].interval.end, segments)
 
     assert entries(earlier) == before
     assert differences(earlier) == []

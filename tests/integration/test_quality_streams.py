@@ -26,6 +26,7 @@ from fleetgen.storage.ledger import BatchEntry
 from fleetgen.supervision.orphans import die_with_parent
 from fleetgen.telemetry.logs import start_logging
 from fleetgen.telemetry.metrics import GeneratorMetrics
+from support.permits import permitted
 from support.sets import FLEETGEN
 from support.simulation import NOON, Simulation, metas, simulated
 
@@ -415,7 +416,8 @@ def test_a_published_truth_is_a_rename_of_what_was_staged(demo: Simulation) -> N
     inode = (staged_truth(staged) / "issues.jsonl").stat().st_ino
 
     # when it is published
-    publish_batch(layout, staged, Stream.EVENTS, name)
+    with permitted(layout) as permit:
+        publish_batch(permit, layout, staged, Stream.EVENTS, name)
 
     # then the truth is that file, and nothing stays in staging
     assert (layout.truth(Stream.EVENTS, name) / "issues.jsonl").stat().st_ino == inode

@@ -10,8 +10,9 @@ import pytest
 from fleetgen.domain.records import Stream
 from fleetgen.errors import UsageError
 from fleetgen.generation import lifecycle
-from fleetgen.generation.checking import check, expected_content, remake
+from fleetgen.generation.checking import check, remake
 from fleetgen.generation.cleaning import clean
+from fleetgen.generation.expecting import expected_content
 from fleetgen.generation.inspecting import batch_facts
 from fleetgen.storage.pruning import pruned_before
 from support.simulation import Simulation, simulated

@@ -11,7 +11,7 @@ from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.cli.progress import progress_bar
 from fleetgen.cli.workers import start_checker
 from fleetgen.domain.records import Stream
-from fleetgen.errors import DifferenceFound
+from fleetgen.errors import DatasetChanged, DifferenceFound
 from fleetgen.generation import checking, repairing
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.dividing import check_by_processes
@@ -38,6 +38,8 @@ def verify(check_all: bool, repair: bool, jobs: int | None, as_json: bool, confi
     with progress_bar() as bar:
         task = bar.add_task("Checking", total=total)
         found = list(_found(dataset, check_all, jobs, lambda done: bar.update(task, completed=done)))
+    if dataset.manifest().dataset_id != manifest.dataset_id:
+        raise DatasetChanged("The dataset was cleaned meanwhile: what was found is of the one before. Call again.")
     repaired = [repair and repairing.repair(dataset, manifest, each) for each in found]
     _print_differences(found, repaired, total, as_json)
     left = repaired.count(False)

@@ -62,6 +62,20 @@ def batch_id(start: int) -> str:
     return utc(start).strftime("%Y%m%dT%H%M%SZ")
 
 
+def is_batch_id(name: str) -> bool:
+    """Whether a name is one that a batch can have."""
+    try:
+        return batch_id(instant_of(name)) == name
+    except ValueError:
+        return False
+
+
+def instant_of(batch_id: str) -> int:
+    """Return the instant at which the interval of the batch with this name starts; raise ValueError for no such name."""
+    moment = datetime.strptime(batch_id, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return instant(moment.isoformat())
+
+
 def utc(instant: int) -> datetime:
     """Return microseconds since the epoch as an aware datetime."""
     return datetime.fromtimestamp(instant // SECOND, UTC).replace(microsecond=instant % SECOND)
@@ -116,6 +130,10 @@ class Settings:
     """Bounds of a batch's size; None: the size is Poisson."""
     quality: Quality | None = None
     """None: nothing is injected."""
+
+    def target_count(self, stream: Stream) -> int | None:
+        """Records that every batch of the stream has; None where the size is drawn."""
+        return self.companies_per_batch if stream is Stream.COMPANIES else None
 
     def interval_seconds(self, stream: Stream) -> int:
         """Length of the stream's grid interval."""

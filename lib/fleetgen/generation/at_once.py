@@ -33,7 +33,7 @@ def write_at_once(history: Backfill) -> None:
         for stream, made in entries.items():
             dataset.ledgers[stream].append(*made)
         transaction.save(manifest)
-    deriving.follow(dataset, Stream.EVENTS, entries[Stream.EVENTS], manifest.head(Stream.EVENTS), end)
+    deriving.put_right(dataset)
 
 
 def _write_batch(layout: Layout, inputs: BatchInputs) -> BatchEntry:

@@ -120,20 +120,23 @@ class Backfill:
 
     def fill(self, end: int, jobs: int, start_worker: Callable[[], None]) -> Iterator[Staged]:
         """Make and commit every batch that is due by an instant; yield each one after its commit."""
-        planned = self.planned(self.dataset.manifest(), end)
+        manifest = self.dataset.manifest()
+        planned = self.planned(manifest, end)
         if jobs <= 1:
-            yield from self._published(stage_for_round(*each) for each in self._placed(planned, 0))
+            yield from self._published(
+                manifest.dataset_id, (stage_for_round(*each) for each in self._placed(planned, 0))
+            )
         else:
-            yield from self._filled_by(jobs, start_worker, planned)
+            yield from self._filled_by(jobs, start_worker, manifest.dataset_id, planned)
         deriving.put_right(self.dataset)
 
     def _filled_by(
-        self, jobs: int, start_worker: Callable[[], None], planned: Iterator[BatchInputs]
+        self, jobs: int, start_worker: Callable[[], None], dataset_id: str, planned: Iterator[BatchInputs]
     ) -> Iterator[Staged]:
         context = multiprocessing.get_context("spawn")
         try:
             with ProcessPoolExecutor(jobs, context, initializer=start_worker) as workers:
-                yield from self._published(self._staged_by(workers, planned, jobs * _AHEAD))
+                yield from self._published(dataset_id, self._staged_by(workers, planned, jobs * _AHEAD))
         except BrokenProcessPool as fault:
             raise FleetgenError("A worker process was killed; what was made is kept. Call again to go on.") from fault
 
@@ -151,10 +154,10 @@ class Backfill:
         for number, inputs in enumerate(planned):
             yield self.dataset.layout.staged(inputs.stream, number % (ROUND_BATCHES + ahead)), inputs
 
-    def _published(self, staged: Iterator[Staged]) -> Iterator[Staged]:
+    def _published(self, dataset_id: str, staged: Iterator[Staged]) -> Iterator[Staged]:
         for batches in in_rounds(staged):
             try:
-                commit(self.dataset, self._makers, batches)
+                commit(self.dataset, dataset_id, self._makers, batches)
             except DatasetChanged as fault:
                 raise FleetgenError(
                     "The dataset was paused meanwhile; what was made is kept. Resume, then call again to go on."

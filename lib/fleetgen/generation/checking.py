@@ -1,24 +1,24 @@
 """Owns making batches again from manifest and ledger alone: to print them, and to compare them with what is on disk."""
 
-import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleetgen.domain.batches import Batch, BatchInputs, make_batch
-from fleetgen.domain.records import ALGORITHM, SCHEMA_VERSION, Interval, Stream, segment_of
-from fleetgen.errors import DifferenceFound, FleetgenError, ManifestError, UsageError
+from fleetgen.domain.records import ALGORITHM, Interval, Stream, segment_of
+from fleetgen.errors import CannotCreate, DifferenceFound, FleetgenError, ManifestError, UsageError
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
-from fleetgen.storage.bronze import TRUTH_FILE, Part, part_name, read_meta
-from fleetgen.storage.hashing import BatchHash
+from fleetgen.generation.expecting import ExpectedContent, expected_content, file_hash
+from fleetgen.storage.bronze import TRUTH_FILE, Part, read_meta
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Manifest
 from fleetgen.storage.pruning import pruned_before
 
-_READ_BYTES = 1 << 20
+MANIFEST = "manifest"
+"""What a difference of the manifest names in place of a batch."""
 
 
 class OtherAlgorithm(FleetgenError):
@@ -35,17 +35,6 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.stream} {self.batch_id}: {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedContent:
-    """What a batch's files must hold."""
-
-    parts: list[Part]
-    sha256: str
-    truth_sha256: str | None
-    """None where nothing is injected, so that there is no truth."""
-    issues: Counter[str]
 
 
 def find_entry(dataset: Dataset, stream: Stream, batch_id: str) -> BatchEntry:
@@ -88,6 +77,7 @@ def check(
     manifest = dataset.manifest()
     done = 0
     for stream in Stream:
+        yield from check_manifest(dataset, manifest, stream)
         if newest is None:
             yield from check_order(dataset, manifest, stream)
         for entry in entries(dataset, stream, newest):
@@ -103,6 +93,22 @@ def entries(dataset: Dataset, stream: Stream, newest: int | None) -> Iterable[Ba
     """Return the ledger's batches, or the newest of them."""
     ledger = dataset.ledgers[stream]
     return ledger.batches() if newest is None else ledger.newest_batches(newest)
+
+
+def check_manifest(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterator[Difference]:
+    """Check that the manifest knows every line of the ledger, as one that was put back from a backup does not."""
+    if _is_older(dataset, manifest, stream):
+        known = manifest.head(stream).next_batch - 1
+        yield Difference(stream, MANIFEST, f"is older than the ledger: it ends with batch {known}, the ledger goes on")
+
+
+def _is_older(dataset: Dataset, manifest: Manifest, stream: Stream) -> bool:
+    """Whether the ledger has lines that nobody is just now taking into the manifest."""
+    if not dataset.is_behind(manifest, stream):
+        return False
+    with suppress(CannotCreate), dataset.store.locked() as transaction:
+        return dataset.is_behind(transaction.manifest, stream)
+    return True  # nobody can write there
 
 
 def check_order(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterator[Difference]:
@@ -183,39 +189,11 @@ def _check_truth(dataset: Dataset, stream: Stream, entry: BatchEntry, sha256: st
 
 def check_companies_file(dataset: Dataset) -> Iterator[Difference]:
     """Check the size of the one file of all companies; it may be a round behind, which the next batch puts right."""
-    path = dataset.layout.all_companies
+    manifest, path = dataset.manifest(), dataset.layout.all_companies
     size = path.stat().st_size if path.exists() else 0
-    total = dataset.manifest().head(Stream.COMPANIES).totals.bytes
-    if size > total:
+    total = manifest.head(Stream.COMPANIES).totals.bytes
+    if size > total and not _is_older(dataset, manifest, Stream.COMPANIES):
         yield Difference(Stream.COMPANIES, path.name, f"has {size} bytes, but all batches have {total}")
-
-
-def expected_content(stream: Stream, batch: Batch, schema_version: int = SCHEMA_VERSION) -> ExpectedContent:
-    """Return what a batch's files must hold, and its hash in this version of their layout, without writing anything."""
-    hashed, truth = BatchHash(schema_version), hashlib.sha256()
-    issues: Counter[str] = Counter()
-    blocks = batch.parts()
-    parts: list[Part] = []
-    for number, part_blocks in enumerate(blocks):
-        size = 0
-        for piece in batch.pieces(part_blocks):
-            hashed.update(piece.lines)
-            truth.update(piece.truth)
-            issues += piece.issues
-            size += len(piece.lines)
-        rows = sum(batch.block_rows[block] for block in part_blocks)
-        parts.append(Part(part_name(stream, number, len(blocks)), rows, size, hashed.end_part()))
-    truth_sha256 = truth.hexdigest() if batch.corrupt_block is not None else None
-    return ExpectedContent(parts, hashed.hexdigest(), truth_sha256, issues)
-
-
-def file_hash(path: Path) -> str:
-    """Return a file's SHA-256."""
-    hashed = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            hashed.update(piece)
-    return hashed.hexdigest()
 
 
 def missing_batch(layout: Layout, stream: Stream, batch_id: str) -> UsageError:

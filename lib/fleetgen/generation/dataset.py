@@ -4,23 +4,28 @@ Making and publishing batches is left to `maker`.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from fleetgen.cadence.clock import system_now
 from fleetgen.cadence.schedule import Grid, next_interval, origin_starts
 from fleetgen.config.model import Config
 from fleetgen.config.segments import digest, read_segment, write_segment
-from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream
-from fleetgen.errors import DamagedManifest, ManifestError
+from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream, batch_id, segment_of
+from fleetgen.errors import DamagedManifest, DatasetChanged, ManifestError
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
-from fleetgen.generation.rebuilding import complete_ledger, rebuild
+from fleetgen.generation.outcomes import Published, adopted
+from fleetgen.generation.rebuilding import complete_ledger, rebuild, segment_entry
+from fleetgen.generation.working_out import published_batch
 from fleetgen.storage.files import make_folder, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Head, Manifest, ManifestStore, SegmentEntry, Transaction
 from fleetgen.storage.progress import Progress, unwatched
+
+_ADOPTED = 256
+"""Lines that a crash keeps from the manifest at most, those of a round. Further ones were told when they were written."""
 
 ReadConfig = Callable[[], Config]
 
@@ -34,6 +39,7 @@ class Dataset:
         self.rebuilds = 0
         """How often this process had to make the manifest anew."""
         self.ledgers = {stream: Ledger(layout.ledger(stream)) for stream in Stream}
+        self._adopted: dict[tuple[Stream, int], Published] = {}
         self._segments: dict[tuple[str, int], Segment] = {}
 
     def read(self) -> Manifest | None:
@@ -107,7 +113,6 @@ class Dataset:
             make_folder(self.layout.stream(stream))
             start = self._origin(manifest, segment)[stream].start
             manifest = manifest.with_head(stream, Head(stands_at=start))
-        recording.write_dataset_note(self.layout, manifest, segment)
         return transaction.save(manifest)
 
     def follow_config(self, transaction: Transaction, read_config: ReadConfig, at: int) -> Manifest:
@@ -118,36 +123,61 @@ class Dataset:
         config = read_config()
         if config.seed is None and manifest.drawn_seed is None:
             manifest = manifest.updated(drawn_seed=self.segments(manifest)[-1].settings.seed)
-        newest = manifest.segments[-1]
-        in_force = (digest(config.settings(self._seed(manifest, config))), ALGORITHM)
-        if in_force == (newest.digest, newest.algorithm):
+        if self._is_in_force(manifest, config):
             return manifest
         for stream in Stream:
-            manifest, _ = self.settle(manifest, stream)
-        return transaction.save(self._open_segment(manifest, config, at))
+            manifest = self.settle(manifest, stream)
+        if not self._is_in_force(manifest, config):
+            manifest = self._open_segment(manifest, config, at)
+        return transaction.save(manifest)
 
-    def settle(self, manifest: Manifest, stream: Stream) -> tuple[Manifest, list[BatchEntry]]:
-        """Bring a stream's head in line with its ledger and folders after a crash; return what was adopted.
+    def _is_in_force(self, manifest: Manifest, config: Config) -> bool:
+        newest = manifest.segments[-1]
+        asked = digest(config.settings(self._seed(manifest, config)))
+        return (asked, ALGORITHM) == (newest.digest, newest.algorithm)
+
+    def take_adopted(self) -> list[Published]:
+        """Return the batches that were found published but not recorded since the last time, of either stream."""
+        found = [self._adopted[key] for key in sorted(self._adopted)]
+        self._adopted.clear()
+        return found
+
+    def settle(self, manifest: Manifest, stream: Stream) -> Manifest:
+        """Bring a stream's head in line with its ledger and folders after a crash; what is found can be taken once saved.
 
         A crash leaves the batches of one round that were published but not recorded, and as many lines that the manifest
-        lacks; a running set's rounds are of one batch, see ADR 0027.
+        lacks; a running set's rounds are of one batch, see ADR 0027. A manifest from a backup lacks any number of lines, and
+        perhaps segments.
         """
         ledger = self.ledgers[stream]
         ledger.repair()
         if manifest.origin is not None:
             self.restore_ledger(manifest, stream)
-        adopted: list[BatchEntry] = []
-        for entry in ledger.after(manifest.head(stream).stands_at):
-            manifest = self._recorded(manifest, stream, entry, adopted)
+        lacking = ledger.after(manifest.head(stream).stands_at)
+        manifest = self._with_segments(manifest, max((entry.segment for entry in lacking), default=0))
+        for place, entry in enumerate(lacking, -len(lacking)):
+            manifest = self._recorded(manifest, stream, entry, told=place >= -_ADOPTED)
         if manifest.origin is None:
-            return manifest, adopted
-        found = list(recording.unrecorded_batches(self.layout, stream, manifest.head(stream)))
-        if found:
+            return manifest
+        if found := list(self._unrecorded(manifest, stream)):
             sync_folder(self.layout.stream(stream))  # the crash may have come before the names were durable
             ledger.append(*found)
         for entry in found:
-            manifest = self._recorded(manifest, stream, entry, adopted)
-        return manifest, adopted
+            manifest = self._recorded(manifest, stream, entry)
+        return manifest
+
+    def _unrecorded(self, manifest: Manifest, stream: Stream) -> Iterator[BatchEntry]:
+        """Yield the lines for the batches that were published from where the stream stands on."""
+        number, moment, segments = (
+            manifest.head(stream).next_batch,
+            manifest.head(stream).stands_at,
+            self.segments(manifest),
+        )
+        while (entry := published_batch(self.layout, stream, batch_id(moment), number, segments)) is not None:
+            if entry.batch_number != number:
+                return
+            yield entry
+            number, moment = number + 1, entry.interval.end
 
     def _rebuild(self) -> Manifest | None:
         manifest = rebuild(self.layout, system_now(), self.progress)
@@ -160,19 +190,40 @@ class Dataset:
         head = manifest.head(stream)
         start = self._origin(manifest, self.segments(manifest)[0])[stream].start
         if head.stands_at > (last.interval.end if last else start):
-            complete_ledger(self.layout, stream, start, head.stands_at, self.progress)
+            complete_ledger(self.layout, stream, start, head.stands_at, self.segments(manifest), self.progress)
 
     def keep_ledger(self, manifest: Manifest, stream: Stream) -> None:
-        """Restore a ledger whose file was deleted while the set runs; needs the manifest's lock."""
+        """Restore a ledger whose file was deleted while the set runs; needs the manifest's lock.
+
+        Raises DatasetChanged where the ledger has lines that the manifest lacks: settle it first.
+        """
         if not self.ledgers[stream].path.exists():
             self.restore_ledger(manifest, stream)
+        elif self.is_behind(manifest, stream):
+            raise DatasetChanged
+
+    def is_behind(self, manifest: Manifest, stream: Stream) -> bool:
+        """Whether a stream's ledger has lines that a manifest lacks."""
+        last = self.ledgers[stream].last()
+        return last is not None and last.interval.end > manifest.head(stream).stands_at
+
+    def _with_segments(self, manifest: Manifest, newest: int) -> Manifest:
+        """Return a manifest that knows the segments of lines that it lacks, up to the newest, from their files."""
+        for number in range(len(manifest.segments) + 1, newest + 1):
+            self._segment(manifest.dataset_id, number)  # refuses one of another dataset
+            entry = segment_entry(read_segment(self.layout.segment(number)))
+            manifest = manifest.updated(segments=(*manifest.segments, entry))
+        return manifest
 
     def _recorded(
-        self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry, adopted: list[BatchEntry]
+        self, manifest: Manifest, stream: Stream, entry: BatchEntry | GapEntry, told: bool = True
     ) -> Manifest:
-        if isinstance(entry, BatchEntry):
-            adopted.append(entry)
-        head = recording.head_after(manifest.head(stream), stream, entry, published_at=None, late=False)
+        clock = recording.clock_of(self.layout, stream, entry) if told and isinstance(entry, BatchEntry) else None
+        published_at = clock[-1] if clock else None
+        head = recording.head_after(manifest.head(stream), stream, entry, published_at, late=False)
+        if isinstance(entry, BatchEntry) and clock:
+            settings = segment_of(self.segments(manifest), stream, entry.batch_number).settings
+            self._adopted[stream, entry.batch_number] = adopted(stream, entry, head, clock, settings)
         return manifest.with_head(stream, head)
 
     def _open_segment(self, manifest: Manifest, config: Config, at: int) -> Manifest:

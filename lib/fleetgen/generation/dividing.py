@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
-from fleetgen.generation.checking import Difference, check_batch, check_companies_file, check_order
+from fleetgen.generation.checking import Difference, check_batch, check_companies_file, check_manifest, check_order
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
@@ -62,7 +62,8 @@ def _in_order(workers: ProcessPoolExecutor, dataset: Dataset, manifest: Manifest
             waiting.append(workers.submit(_check_range, dataset.layout, manifest, stream, start, end))
             if start == 0:
                 yield from _finished(waiting, keep=1)
-                yield _Checked(0, list(check_order(dataset, manifest, stream)))
+                behind = [*check_manifest(dataset, manifest, stream), *check_order(dataset, manifest, stream)]
+                yield _Checked(0, behind)
             yield from _finished(waiting, keep=ahead)
     yield from _finished(waiting, keep=0)
 

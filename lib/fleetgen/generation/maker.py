@@ -7,17 +7,17 @@ segment and the pause are looked at for the last time, so a batch never appears 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from typing import Any
 
 from fleetgen.cadence.clock import Clock, StopWatch
 from fleetgen.cadence.schedule import Decision, Make, Skip, Wait, decide
 from fleetgen.config.model import Config
 from fleetgen.domain.batches import BatchInputs
-from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, iso
+from fleetgen.domain.records import SECOND, Interval, Stream, batch_id
 from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
-from fleetgen.generation import deriving, recording
+from fleetgen.generation import recording
 from fleetgen.generation.cleaning import Trash, finish_cleaning
 from fleetgen.generation.dataset import Dataset, ReadConfig
+from fleetgen.generation.deriving import Derived
 from fleetgen.generation.outcomes import LeftOut, Published
 from fleetgen.generation.retention import finish_pruning, kept_from, prune
 from fleetgen.generation.staging import Staged, finish, stage
@@ -58,6 +58,7 @@ class StreamMaker:
         self._beat = beat
         layout = dataset.layout
         self._holder, self._writer = FileLock(layout.holder_lock(stream)), FileLock(layout.writer_lock(stream))
+        self.derived = Derived(dataset, stream, beat)
         self._settled = False
         self._waiting_since: int | None = None
         self._trouble: Exception | None = None
@@ -92,21 +93,22 @@ class StreamMaker:
         """Let another process hold the stream."""
         self._holder.release()
 
-    def recover(self) -> list[BatchEntry]:
-        """Put right what a crash left behind; return the batches that were published but not recorded."""
+    def recover(self) -> None:
+        """Put right what a crash left behind; batches that were published but not recorded are recorded."""
         layout = self.dataset.layout
-        with self.writing(), self._locked() as transaction:
-            manifest = finish_cleaning(layout, transaction)
-            bronze.discard_staged(layout, self.stream)
-            recording.discard_unfinished(layout, self.stream)
-            manifest, adopted = self.dataset.settle(manifest, self.stream)
-            following = batch_id(manifest.head(self.stream).stands_at)
-            bronze.discard_truths(layout, self.stream, following, self.dataset.progress)
-            finish_pruning(self.dataset, self.stream)
-            transaction.save(manifest)
-            self._settled = True
+        with self.writing():
+            with self._locked() as transaction:
+                manifest = finish_cleaning(layout, transaction)
+                bronze.discard_staged(layout, self.stream)
+                recording.discard_unfinished(layout, self.stream)
+                manifest = self.dataset.settle(manifest, self.stream)
+                following = batch_id(manifest.head(self.stream).stands_at)
+                bronze.discard_truths(layout, self.stream, following, self.dataset.progress)
+                finish_pruning(self.dataset, self.stream)
+                transaction.save(manifest)
+                self._settled = True
+            self.derived.follow(manifest, self.clock.now())
         self.trash.delete_some()
-        return adopted
 
     def follow_config(self) -> Manifest:
         """Open a segment if the configuration asks for one."""
@@ -148,7 +150,7 @@ class StreamMaker:
         begun = manifest is not None and manifest.origin is not None
         return self.dataset.next_interval(manifest, self.stream).end if manifest and begun else None
 
-    def _locked(self) -> Any:
+    def _locked(self) -> AbstractContextManager[Transaction]:
         return self.dataset.store.locked(interrupted=self._interrupted)
 
     def _begun(self) -> Manifest | None:
@@ -178,6 +180,12 @@ class StreamMaker:
         _, backpressure, retention = self._limits
         counting = [name for name in backpressure.consumers if name in manifest.consumers or self._counts(name)]
         return kept_from(manifest, self.stream, counting, retention.keep_batches)
+
+    def mend_derived(self) -> None:
+        """Try again to make a derived file follow, if that failed and it is time."""
+        if self.derived.is_due(now := self.clock.now()):
+            with self.writing():
+                self.derived.follow(self.dataset.manifest(), now)
 
     def hold_of(self, manifest: Manifest) -> Hold | None:
         """Return what keeps the next batch from being published, or None."""
@@ -231,33 +239,32 @@ class StreamMaker:
         if self._interrupted():
             raise Interrupted
 
-    def commit(self, staged: Staged, started_at: int, late: bool, pinned: Manifest | None = None) -> Published:
+    def commit(self, staged: Staged, started_at: int, late: bool, pinned: Manifest) -> Published:
         """Publish a staged batch and record it; raise DatasetChanged if what it was made from is no longer in force."""
         watch = StopWatch()
         inputs, finished_at = staged.inputs, self.clock.now()
         finish(staged, recording.clock_meta(inputs.interval.end, started_at, finished_at))
         entry = recording.ledger_entry(staged.meta)
         with self._locked() as transaction:
-            self.still(transaction.manifest, pinned or transaction.manifest, inputs)
-            self.dataset.keep_ledger(transaction.manifest, self.stream)
+            permit = transaction.permit(pinned.dataset_id)
+            self.still(transaction.manifest, inputs)
             self._settled = False
-            bronze.publish_batch(self.dataset.layout, staged.folder, self.stream, entry.batch_id)
+            self.dataset.keep_ledger(transaction.manifest, self.stream)
+            bronze.publish_batch(permit, self.dataset.layout, staged.folder, self.stream, entry.batch_id)
             watch.lap("publish")
             head = self._record(transaction, entry, finished_at, late)
         self._trouble = None
-        deriving.follow(self.dataset, self.stream, (entry,), head, finished_at)
+        self.derived.follow(transaction.manifest, finished_at, entry)
         watch.lap("record")
-        target = inputs.segment.settings.companies_per_batch if self.stream is Stream.COMPANIES else None
-        phases = staged.phases | watch.phases
-        dirty = inputs.segment.settings.quality is not None
-        return Published(entry, head, inputs.interval.end, started_at, finished_at, late, False, dirty, phases, target)
+        settings, due = inputs.segment.settings, inputs.interval.end
+        phases, target, dirty = staged.phases | watch.phases, settings.target_count(self.stream), bool(settings.quality)
+        return Published(self.stream, entry, head, due, started_at, finished_at, late, False, dirty, phases, target)
 
-    def still(self, manifest: Manifest, pinned: Manifest, inputs: BatchInputs) -> None:
+    def still(self, manifest: Manifest, inputs: BatchInputs) -> None:
         """Raise DatasetChanged unless what the batch was made from is still in force and nobody has paused."""
         head = manifest.head(self.stream)
         same = (
-            manifest.dataset_id == pinned.dataset_id
-            and manifest.segments[-1].number == inputs.segment.number
+            manifest.segments[-1].number == inputs.segment.number
             and (head.next_batch, head.stands_at) == (inputs.number, inputs.interval.start)
             and not manifest.desired.paused
         )
@@ -269,18 +276,9 @@ class StreamMaker:
             manifest = transaction.manifest
             if manifest.origin is None or self._decide(manifest, self.clock.now()) != decision:
                 raise DatasetChanged
-            self.dataset.keep_ledger(manifest, self.stream)
             self._settled = False
-            reason, detail = self._why(decision, manifest)
-            entry = GapEntry(
-                start=iso(decision.span.start),
-                end=iso(decision.span.end),
-                segment=manifest.segments[-1].number,
-                company_count=manifest.head(Stream.COMPANIES).next_company,
-                reason=reason,
-                intervals=decision.intervals,
-                detail=detail,
-            )
+            self.dataset.keep_ledger(manifest, self.stream)
+            entry = recording.gap_entry(manifest, decision, *self._why(decision, manifest))
             return LeftOut(entry, self._record(transaction, entry, None, late=False))
 
     def _why(self, decision: Skip, manifest: Manifest) -> tuple[GapReason, str | None]:

@@ -1,15 +1,14 @@
 """Owns making a lost or damaged manifest anew from the segments, the ledgers and, where those are lost, the folders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from fleetgen.cadence.schedule import origin_starts
 from fleetgen.config.segments import SegmentRecord, read_segment
-from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, instant, iso
+from fleetgen.domain.records import SECOND, Interval, Segment, Stream, batch_id, instant, is_batch_id, iso
 from fleetgen.errors import ManifestError
-from fleetgen.generation import recording
 from fleetgen.generation.summing import head_of
-from fleetgen.storage.bronze import read_meta
+from fleetgen.generation.working_out import published_batch
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
 from fleetgen.storage.manifest import Head, Manifest, SegmentEntry
@@ -33,15 +32,16 @@ def rebuild(layout: Layout, at: int, progress: Progress = unwatched) -> Manifest
                 "Restore one of them, or move the data away."
             )
         return None
-    first = records[0].value()
+    segments = tuple(record.value() for record in records)
+    first = segments[0]
     steps = (first.settings.interval_seconds(stream) * SECOND for stream in (Stream.COMPANIES, Stream.EVENTS))
     starts = dict(zip((Stream.COMPANIES, Stream.EVENTS), origin_starts(first.instant, *steps), strict=True))
     return Manifest(
         dataset_id=records[0].segment.dataset_id,
         origin=first.instant,
         drawn_seed=records[-1].settings.seed,
-        segments=tuple(_entry(record) for record in records),
-        heads={stream: _head(layout, stream, starts[stream], progress) for stream in Stream},
+        segments=tuple(segment_entry(record) for record in records),
+        heads={stream: _head(layout, stream, starts[stream], segments, progress) for stream in Stream},
         rebuilt_at=at,
     )
 
@@ -59,7 +59,8 @@ def _segment_records(layout: Layout) -> Iterator[SegmentRecord]:
         number += 1
 
 
-def _entry(record: SegmentRecord) -> SegmentEntry:
+def segment_entry(record: SegmentRecord) -> SegmentEntry:
+    """Return what the manifest says of a segment."""
     place = record.segment
     return SegmentEntry(
         number=place.number,
@@ -72,21 +73,29 @@ def _entry(record: SegmentRecord) -> SegmentEntry:
     )
 
 
-def _head(layout: Layout, stream: Stream, start: int, progress: Progress) -> Head:
-    complete_ledger(layout, stream, start, start, progress)
+def _head(layout: Layout, stream: Stream, start: int, segments: Sequence[Segment], progress: Progress) -> Head:
+    complete_ledger(layout, stream, start, start, segments, progress)
     return head_of(Ledger(layout.ledger(stream)), stream, start, progress)
 
 
-def complete_ledger(layout: Layout, stream: Stream, start: int, stands_at: int, progress: Progress = unwatched) -> None:
+def complete_ledger(
+    layout: Layout,
+    stream: Stream,
+    start: int,
+    stands_at: int,
+    segments: Sequence[Segment],
+    progress: Progress = unwatched,
+) -> None:
     """Add to a stream's ledger the lines that it lost, from the folders that lie behind its last whole line.
 
-    What no batch covers, up to ``stands_at``, becomes a gap. A ledger without lines begins at ``start``. Lines are made
-    durable many at once; an interruption loses no more than those, and the next try goes on behind the others.
+    What no batch covers, up to ``stands_at``, becomes a gap. A ledger without lines begins at ``start``. A line whose meta is
+    damaged is worked out from the segments. Lines are made durable many at once; an interruption loses no more than those,
+    and the next try goes on behind the others.
     """
     ledger = Ledger(layout.ledger(stream))
     ledger.repair()
     last = ledger.last()
-    found = _found_entries(layout, stream, last, start, stands_at, progress)
+    found = _found_entries(layout, stream, last, start, stands_at, segments, progress)
     written = 0
     while lines := list(islice(found, _LINES_AT_ONCE)):
         ledger.append(*lines)
@@ -95,16 +104,23 @@ def complete_ledger(layout: Layout, stream: Stream, start: int, stands_at: int, 
 
 
 def _found_entries(
-    layout: Layout, stream: Stream, last: BatchEntry | GapEntry | None, start: int, stands_at: int, progress: Progress
+    layout: Layout,
+    stream: Stream,
+    last: BatchEntry | GapEntry | None,
+    start: int,
+    stands_at: int,
+    segments: Sequence[Segment],
+    progress: Progress,
 ) -> Iterator[BatchEntry | GapEntry]:
     """Yield the lines that follow on the ledger's last one."""
     reached, companies = (last.interval.end, last.company_count) if last else (start, 0)
+    number = max((each.batch_number + 1 for each in Ledger(layout.ledger(stream)).newest_batches(1)), default=0)
     entry: BatchEntry | None = None
     for name in _folders(layout, stream, batch_id(reached), progress):
-        meta = read_meta(layout, stream, name) if name >= batch_id(reached) else None
-        if meta is None:
+        found = published_batch(layout, stream, name, number, segments) if name >= batch_id(reached) else None
+        if found is None:
             continue
-        entry = recording.ledger_entry(meta)
+        entry, number = found, found.batch_number + 1
         if entry.interval.start > reached:
             yield _gap(Interval(reached, entry.interval.start), entry, companies)
         yield entry
@@ -127,6 +143,7 @@ def _gap(span: Interval, neighbour: BatchEntry | GapEntry, companies: int) -> Ga
 
 
 def _folders(layout: Layout, stream: Stream, first: str = "", progress: Progress = unwatched) -> list[str]:
-    """Return the names of a stream's folders, from one on, in order."""
+    """Return the names of a stream's batches from one on, oldest first; what people put beside them is left out."""
     folder = layout.stream(stream)
-    return sorted(name for name in names_in(folder, progress) if name >= first and (folder / name).is_dir())
+    names = (name for name in names_in(folder, progress) if name >= first and is_batch_id(name))
+    return sorted(name for name in names if (folder / name).is_dir())

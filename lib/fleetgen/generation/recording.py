@@ -2,20 +2,28 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetgen import __version__
-from fleetgen.domain.records import ISSUE_TYPES, SCHEMA_VERSION, Segment, Stream, batch_id, iso, utc
+from fleetgen.cadence.schedule import Skip
+from fleetgen.domain.records import ISSUE_TYPES, SCHEMA_VERSION, Segment, Stream, batch_id, instant, iso, utc
+from fleetgen.errors import FleetgenError
 from fleetgen.storage.bronze import Part, read_meta
 from fleetgen.storage.files import discard_replacements, replace_file
 from fleetgen.storage.layout import Layout
-from fleetgen.storage.ledger import BatchEntry, GapEntry
+from fleetgen.storage.ledger import BatchEntry, GapEntry, GapReason
 from fleetgen.storage.manifest import Head, Manifest
 
 if TYPE_CHECKING:
     from fleetgen.domain.batches import BatchInputs
+
+
+class DamagedMeta(FleetgenError):
+    """A batch's meta is damaged."""
+
 
 CLOCK_KEYS = ("scheduled_at", "started_at", "generation_time", "duration_seconds")
 """The keys of a meta that tell when and how fast it was made; all others follow from the manifest."""
@@ -63,6 +71,15 @@ def clock_meta(scheduled_at: int, started_at: int, finished_at: int) -> dict[str
     return dict(zip(CLOCK_KEYS, values, strict=True))
 
 
+def clock_of(layout: Layout, stream: Stream, entry: BatchEntry) -> tuple[int, int, int]:
+    """Return when a batch was due, begun and finished, as its meta tells; the end of its interval where it does not."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        meta = read_meta(layout, stream, entry.batch_id) or {}
+        scheduled_at, started_at, finished_at = (instant(meta[key]) for key in CLOCK_KEYS[:3])
+        return scheduled_at, started_at, finished_at
+    return (entry.interval.end,) * 3
+
+
 def ledger_entry(meta: dict[str, Any]) -> BatchEntry:
     """Return the ledger's line for a batch with this meta."""
     return BatchEntry(
@@ -84,13 +101,30 @@ def ledger_entry(meta: dict[str, Any]) -> BatchEntry:
     )
 
 
-def unrecorded_batches(layout: Layout, stream: Stream, head: Head) -> Iterator[BatchEntry]:
-    """Yield the lines for the batches that were published from where the stream stands on."""
-    number, moment = head.next_batch, head.stands_at
-    while (meta := read_meta(layout, stream, batch_id(moment))) is not None and meta["batch_number"] == number:
-        entry = ledger_entry(meta)
-        yield entry
-        number, moment = number + 1, entry.interval.end
+def told_entry(layout: Layout, stream: Stream, name: str) -> BatchEntry | None:
+    """Return the ledger's line of a published batch as its meta tells, None where there is no meta; raise DamagedMeta."""
+    try:
+        meta = read_meta(layout, stream, name)
+        entry = None if meta is None else ledger_entry(meta)
+        same = meta is None or entry is None or (meta["stream"], batch_id(entry.interval.start)) == (stream.value, name)
+    except (ValueError, KeyError, TypeError) as fault:
+        raise DamagedMeta(f"{layout.batch_meta(stream, name)} is damaged.") from fault
+    if not same:
+        raise DamagedMeta(f"{layout.batch_meta(stream, name)} is of another batch.")
+    return entry
+
+
+def gap_entry(manifest: Manifest, skip: Skip, reason: GapReason, detail: str | None) -> GapEntry:
+    """Return the ledger's line for intervals that are left out."""
+    return GapEntry(
+        start=iso(skip.span.start),
+        end=iso(skip.span.end),
+        segment=manifest.segments[-1].number,
+        company_count=manifest.head(Stream.COMPANIES).next_company,
+        reason=reason,
+        intervals=skip.intervals,
+        detail=detail,
+    )
 
 
 def head_after(head: Head, stream: Stream, entry: BatchEntry | GapEntry, published_at: int | None, late: bool) -> Head:

@@ -1,41 +1,61 @@
 """Owns publishing again, with the same bytes, what was deleted or damaged by hand."""
 
-import shutil
 from contextlib import suppress
 
 from fleetgen.domain.records import Stream
+from fleetgen.errors import DatasetChanged
 from fleetgen.generation import recording
-from fleetgen.generation.checking import Difference, remake
+from fleetgen.generation.checking import MANIFEST, Difference, remake
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.staging import finish, stage
-from fleetgen.storage.bronze import discard_batch, publish_batch, read_meta
-from fleetgen.storage.files import FileLock, move_or_remove
+from fleetgen.storage.bronze import discard_batch, publish_again, read_meta
+from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Manifest
+from fleetgen.storage.pruning import pruned_before
 
 
 def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool:
-    """Publish again a batch that was deleted or damaged by hand; return whether the difference is one of a batch."""
-    stream = difference.stream
-    entry = next((each for each in dataset.ledgers[stream].batches() if each.batch_id == difference.batch_id), None)
-    if entry is None:
-        return False
+    """Publish again a batch that was deleted or damaged by hand; return whether the difference is one of a batch.
+
+    A manifest that is older than its ledger gets the lines that it lacks.
+
+    Raises DatasetChanged if the dataset was cleaned since the manifest was read. Nobody cleans or prunes meanwhile.
+    """
+    stream, layout = difference.stream, dataset.layout
+    with FileLock(layout.writer_lock(stream)).held():
+        if dataset.manifest().dataset_id != manifest.dataset_id:
+            raise DatasetChanged
+        if difference.batch_id == MANIFEST:
+            return _bring_up_to_date(dataset, stream)
+        entry = next((each for each in dataset.ledgers[stream].batches() if each.batch_id == difference.batch_id), None)
+        if entry is None:
+            return False
+        if entry.batch_number < pruned_before(layout, stream):
+            return True  # retention has let it go meanwhile: there is nothing to repair any more
+        return _publish_again(dataset, manifest, stream, entry)
+
+
+def _bring_up_to_date(dataset: Dataset, stream: Stream) -> bool:
+    with dataset.store.locked() as transaction:
+        transaction.save(dataset.settle(transaction.manifest, stream))
+    return True
+
+
+def _publish_again(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> bool:
+    """Make a batch again and put it in place; return False if other bytes follow than the ledger records."""
     layout = dataset.layout
     inputs, _ = remake(dataset, manifest, stream, entry)
-    with FileLock(layout.writer_lock(stream)).held():
-        staged = stage(layout.staging / f"{stream}-repair", inputs, schema_version=entry.schema_version)
+    staged = stage(layout.staging / f"{stream}-repair", inputs, schema_version=entry.schema_version)
+    try:
         if staged.meta["sha256"] != entry.sha256:
-            discard_batch(staged.folder)
             return False
         finish(staged, _clock_meta(layout, stream, entry))
-        target = layout.batch(stream, entry.batch_id)
-        trash = layout.data / f".trash-repair-{stream}-{entry.batch_id}"
-        if target.exists():
-            shutil.rmtree(trash, ignore_errors=True)  # of an earlier repair that was killed
-            move_or_remove(target, trash)
-        publish_batch(layout, staged.folder, stream, entry.batch_id)
-        shutil.rmtree(trash, ignore_errors=True)
+        with dataset.store.locked() as transaction:
+            publish_again(transaction.permit(manifest.dataset_id), layout, staged.folder, stream, entry.batch_id)
+    finally:
+        discard_batch(staged.folder)
     return True
 
 

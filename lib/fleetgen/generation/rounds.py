@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import Stream
-from fleetgen.generation import deriving, recording
+from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
 from fleetgen.generation.staging import Staged, finish, stage
@@ -46,9 +46,10 @@ def in_rounds(staged: Iterator[Staged]) -> Iterator[list[Staged]]:
         yield found
 
 
-def commit(dataset: Dataset, makers: Mapping[Stream, StreamMaker], staged: Sequence[Staged]) -> None:
-    """Publish batches, staged in the order of their dues, and record them: all durable before the first is visible, all
-    visible before the ledgers say so, the ledgers before the manifest.
+def commit(dataset: Dataset, dataset_id: str, makers: Mapping[Stream, StreamMaker], staged: Sequence[Staged]) -> None:
+    """Publish batches that were made for this dataset, staged in the order of their dues, and record them.
+
+    All are durable before the first is visible, all visible before the ledgers say so, the ledgers before the manifest.
 
     Raises DatasetChanged, with nothing published, if what they were made from is no longer in force.
     """
@@ -57,17 +58,17 @@ def commit(dataset: Dataset, makers: Mapping[Stream, StreamMaker], staged: Seque
     by_stream = {stream: [each for each in staged if each.inputs.stream is stream] for stream in Stream}
     by_stream = {stream: batches for stream, batches in by_stream.items() if batches}
     with dataset.store.locked() as transaction:
-        manifest = transaction.manifest
+        manifest, permit = transaction.manifest, transaction.permit(dataset_id)
         for stream, batches in by_stream.items():
-            makers[stream].still(manifest, manifest, batches[0].inputs)
+            makers[stream].still(manifest, batches[0].inputs)
             dataset.keep_ledger(manifest, stream)
-        rounds.publish(dataset.layout, places)
+        rounds.publish(permit, dataset.layout, places)
         recorded = {stream: _recorded(dataset, manifest, batches) for stream, batches in by_stream.items()}
         for stream, (_, head) in recorded.items():
             manifest = manifest.with_head(stream, head)
         transaction.save(manifest)
     for stream, (entries, head) in recorded.items():
-        deriving.follow(dataset, stream, entries, head, head.stands_at)
+        makers[stream].derived.follow(manifest, head.stands_at, *entries)
 
 
 def _place(staged: Staged) -> Place:

@@ -82,13 +82,17 @@ class Generator(Work):
         if edit := self.watch.look(now):
             self._configured(edit)
         if not self._recovered:
-            self.reporter.adopted(self.maker.recover())
+            self.maker.recover()
             self._recovered = True
         if not self._followed:
             self.maker.follow_config()
             self._followed = True
         decision, again = self.maker.plan()
+        for found in self.dataset.take_adopted():
+            self.reporter.published(found)
         if decision is None:
+            self.maker.mend_derived()
+            self.reporter.derived(self.maker.derived)
             self._look_around()
             if self.maker.prune() or self.maker.trash.delete_some():
                 return now
@@ -99,6 +103,7 @@ class Generator(Work):
             self.reporter.published(outcome)
         elif isinstance(outcome, LeftOut):
             self.reporter.left_out(outcome)
+        self.reporter.derived(self.maker.derived)
         self.maker.prune()
         self._worker.worked()
         return self._worker.clock.now()

@@ -3,9 +3,9 @@
 The bytes come from `generation`, which also records the batch after the rename.
 """
 
+import errno
 import io
 import os
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from pydantic_core import to_json
 
 from fleetgen.domain.records import SCHEMA_VERSION, Stream
-from fleetgen.storage.files import make_folder, sync_folder, write_file
+from fleetgen.errors import InTheWay
+from fleetgen.storage.files import make_folder, put_in_place, remove_tree, sync_folder, write_file
 from fleetgen.storage.hashing import BatchHash, beside
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.permits import Permit
 from fleetgen.storage.progress import Progress, names_in, unwatched
 from fleetgen.storage.reading import read_json
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 META_FILE = "batch_meta.json"
 TRUTH_FILE = "issues.jsonl"
+
+_IN_THE_WAY = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 
 _SLICE_BYTES = 256 * 1024
 
@@ -159,30 +163,55 @@ def finish_batch(folder: Path, meta: dict[str, Any], durable: bool = True) -> No
         sync_folder(staged_truth(folder))
 
 
-def publish_batch(layout: Layout, folder: Path, stream: Stream, batch_id: str) -> None:
-    """Rename the truth and then the batch into place: the second rename is the commit."""
+def publish_batch(permit: Permit, layout: Layout, folder: Path, stream: Stream, batch_id: str) -> None:
+    """Rename the truth and then the batch into place: the second rename is the commit.
+
+    Raises InTheWay where something else has the batch's name.
+    """
+    permit.check()
     if staged_truth(folder).exists():
         discard_truth(layout, stream, batch_id)
         _rename(staged_truth(folder), layout.truth(stream, batch_id))
     _rename(staged_batch(folder), layout.batch(stream, batch_id))
 
 
+def publish_again(permit: Permit, layout: Layout, folder: Path, stream: Stream, batch_id: str) -> None:
+    """Put a batch and its truth in the place of what is left of them: readers see the old one until they see the new one."""
+    permit.check()
+    if staged_truth(folder).exists():
+        put_in_place(staged_truth(folder), layout.truth(stream, batch_id))
+    put_in_place(staged_batch(folder), layout.batch(stream, batch_id))
+
+
 def _rename(source: Path, target: Path) -> None:
     make_folder(target.parent)
-    source.rename(target)
+    rename_to_free(source, target)
     sync_folder(target.parent)
 
 
+def rename_to_free(source: Path, target: Path) -> None:
+    """Rename a folder to where nothing lies; raise InTheWay where something does."""
+    try:
+        source.rename(target)
+    except OSError as fault:
+        if fault.errno not in _IN_THE_WAY:
+            raise
+        raise InTheWay(
+            f"{target} is in the way: the next batch has this name, but what lies there is not that batch. Move it away."
+        ) from fault
+
+
 def discard_batch(folder: Path) -> None:
-    """Remove a staged batch, if there is one."""
+    """Remove a staged batch, if there is one, and what one was put in the place of."""
     for staged in (staged_batch(folder), staged_truth(folder)):
-        shutil.rmtree(staged, ignore_errors=True)
+        for path in (staged, staged.with_name(f"{staged.name}.old")):
+            remove_tree(path)
 
 
 def discard_staged(layout: Layout, stream: Stream) -> None:
     """Remove what unfinished attempts left in staging."""
-    for folder in layout.staging.glob(f"{stream}*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    for path in layout.staging.glob(f"{stream}*"):
+        remove_tree(path)
 
 
 def discard_truths(layout: Layout, stream: Stream, first_id: str, progress: Progress = unwatched) -> None:
@@ -194,7 +223,7 @@ def discard_truths(layout: Layout, stream: Stream, first_id: str, progress: Prog
 
 def discard_truth(layout: Layout, stream: Stream, batch_id: str) -> None:
     """Remove the truth about a batch that a crash kept from being published."""
-    shutil.rmtree(layout.truth(stream, batch_id), ignore_errors=True)
+    remove_tree(layout.truth(stream, batch_id))
 
 
 def read_meta(layout: Layout, stream: Stream, batch_id: str) -> dict[str, Any] | None:
@@ -202,7 +231,7 @@ def read_meta(layout: Layout, stream: Stream, batch_id: str) -> dict[str, Any] |
     path = layout.batch_meta(stream, batch_id)
     try:
         meta = read_json(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     if not isinstance(meta, dict):
         raise ValueError(f"{path} holds no JSON object")

@@ -1,5 +1,6 @@
 """Owns durable writes and locks on files; leaves what is written to its callers."""
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -18,6 +19,8 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS}
 _CANNOT_RENAME = {errno.EXDEV, errno.EBUSY}
+_CANNOT_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, *_CANNOT_RENAME}
+_AT_CWD, _RENAME_EXCHANGE = -100, 2
 _REMEDIES = (
     (_NO_ROOM, "Make room, then try again."),
     (_NO_ACCESS, "Grant access, then try again."),
@@ -26,6 +29,7 @@ _REMEDIES = (
         "It is in use, or a mount of its own: free it, or mount the folder around it instead.",
     ),
     ({errno.EEXIST, errno.ENOTDIR}, "A file lies where a folder should be: move it away."),
+    ({errno.EISDIR}, "A folder lies where a file should be: move it away."),
     ({errno.EXDEV}, "Two file systems lie there: put the whole data directory on one."),
     ({errno.EMFILE, errno.ENFILE}, "Too few files may be open: raise the limit, see `ulimit -n`."),
     ({errno.ENOLCK}, "The disk gives no locks at present: look at its server's lock service."),
@@ -71,6 +75,37 @@ def move_or_remove(path: Path, target: Path) -> bool:
             raise
         return remove_tree(path)
     return True
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """Rename a file or folder over another one, which a reader sees until it sees the new one; durable afterwards.
+
+    Where the system cannot exchange two names, the old one is moved beside the source first. What is replaced lies at the
+    source's place or beside it then; its remains are the caller's.
+    """
+    make_folder(target.parent)
+    if not os.path.lexists(target):
+        source.rename(target)
+    elif not _exchange(source, target):
+        aside = source.with_name(f"{source.name}.old")
+        remove_tree(aside)  # of an earlier attempt that was killed
+        move_or_remove(target, aside)
+        source.rename(target)
+    sync_folder(target.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names at once; return False where the system, or this disk, cannot."""
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:  # a C library without it
+        return False
+    if call(_AT_CWD, os.fsencode(one), _AT_CWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _CANNOT_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(one), None, str(other))
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
@@ -220,6 +255,11 @@ class FileLock:
             return True
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         return False
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._descriptor is not None
 
     def sign(self) -> None:
         """Write this process's pid into the held lock, for the messages of those who are refused."""

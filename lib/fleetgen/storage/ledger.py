@@ -153,9 +153,14 @@ class Ledger:
                 return found[-count:] if count else []
             wanted *= 4
 
-    def newest(self, count: int) -> list[BatchEntry | GapEntry]:
-        """Return about so many of the newest lines, oldest first, and at most so many."""
-        return self._newest(self._size(), count * 600)[-count:]
+    def newest_by(self, moment: int, count: int) -> list[BatchEntry | GapEntry]:
+        """Return the newest lines whose intervals end by an instant, oldest first, and at most so many."""
+        size, wanted = self._size(), max(1, count) * 600
+        while True:
+            found = [entry for entry in self._newest(size, wanted) if entry.interval.end <= moment]
+            if len(found) >= count or wanted >= size:
+                return found[-count:] if count else []
+            wanted *= 4
 
     def _newest(self, size: int, wanted: int) -> list[BatchEntry | GapEntry]:
         return [self._parse(line) for line in self._tail_lines(size, wanted)]

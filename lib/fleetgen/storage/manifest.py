@@ -14,10 +14,11 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import DamagedManifest, ManifestError, NotYet
+from fleetgen.errors import DamagedManifest, DatasetChanged, ManifestError, NotYet
 from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock, replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
+from fleetgen.storage.permits import Permit
 from fleetgen.storage.progress import Progress, unwatched
 from fleetgen.storage.reading import parse_json
 
@@ -289,6 +290,12 @@ class Transaction:
     def __init__(self, store: ManifestStore, manifest: Manifest) -> None:
         self._store = store
         self.manifest = manifest
+
+    def permit(self, dataset_id: str) -> Permit:
+        """Give leave to publish into this dataset for as long as the lock is held; raise DatasetChanged for another one."""
+        if self.manifest.dataset_id != dataset_id:
+            raise DatasetChanged
+        return Permit(self._store.lock)
 
     def save(self, manifest: Manifest) -> Manifest:
         """Write the manifest, if it differs."""

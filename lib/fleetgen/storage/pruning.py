@@ -3,16 +3,13 @@
 The number lies beside the ledger, which keeps the lines of every batch. Which batches may go is `generation.retention`'s.
 """
 
-import re
 import shutil
 from contextlib import suppress
 
-from fleetgen.domain.records import Stream
+from fleetgen.domain.records import Stream, is_batch_id
 from fleetgen.storage.files import move_or_remove, replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.progress import Progress, names_in, unwatched
-
-_BATCH_ID = re.compile(r"\d{8}T\d{6}Z")
 
 
 def pruned_before(layout: Layout, stream: Stream) -> int:
@@ -40,4 +37,4 @@ def remains_before(layout: Layout, stream: Stream, batch_id: str, progress: Prog
     """Return the ids of batches before this one of which something is still there."""
     folders = (layout.stream(stream), layout.truths(stream))
     names = (name for folder in folders for name in names_in(folder, progress))
-    return sorted({name for name in names if name < batch_id and _BATCH_ID.fullmatch(name)})
+    return sorted({name for name in names if is_batch_id(name) and name < batch_id})

@@ -6,23 +6,22 @@ One batch at a time is left to `bronze`.
 import ctypes
 import errno
 import os
-import shutil
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleetgen.domain.records import Stream
-from fleetgen.storage.bronze import META_FILE, discard_truth, staged_batch, staged_truth
-from fleetgen.storage.files import make_folder, sync_folder
+from fleetgen.errors import InTheWay
+from fleetgen.storage.bronze import META_FILE, discard_truth, rename_to_free, staged_batch, staged_truth
+from fleetgen.storage.files import make_folder, put_in_place, remove_tree, sync_folder
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.permits import Permit
 from fleetgen.storage.reading import read_json
 
 _FIRST_TO_TELL_OF_FAULTS = (5, 8)
 """Version of Linux from which on syncfs(2) fails if something could not be written."""
-
-_IN_THE_WAY = {errno.ENOTEMPTY, errno.EEXIST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +44,15 @@ def sync_staged(layout: Layout, places: Sequence[Place]) -> None:
                 _sync_files(staged_truth(place.folder))
 
 
-def publish(layout: Layout, places: Sequence[Place]) -> None:
+def publish(permit: Permit, layout: Layout, places: Sequence[Place]) -> None:
     """Rename durable batches into place, in their order: first all truths, then the batches, each a commit."""
+    permit.check()
     truths = [place for place in places if place.with_truth]
     folders = {each.stream: layout.truths(each.stream) for each in truths}
     with _durable_names(folders.values()):
         for each in truths:
             discard_truth(layout, each.stream, each.batch_id)
-            staged_truth(each.folder).rename(folders[each.stream] / each.batch_id)
+            rename_to_free(staged_truth(each.folder), folders[each.stream] / each.batch_id)
     folders = {each.stream: layout.stream(each.stream) for each in places}
     with _durable_names(folders.values()):
         for each in places:
@@ -72,20 +72,23 @@ def _durable_names(folders: Collection[Path]) -> Iterator[None]:
 def _put(source: Path, target: Path) -> None:
     """Rename a batch into place.
 
-    After a power cut the same batch may be there already, beyond one whose name was lost: it is replaced. Another one
-    stays, and the fault is raised.
+    After a power cut the same batch may be there already, beyond one whose name was lost: it is replaced. Another one, or
+    something else, stays, and InTheWay is raised.
     """
     try:
-        source.rename(target)
-    except OSError as fault:
-        if fault.errno not in _IN_THE_WAY or _hash(target) != _hash(source):
+        rename_to_free(source, target)
+    except InTheWay:
+        if _hash(target) != _hash(source):
             raise
-        shutil.rmtree(target)
-        source.rename(target)
+        put_in_place(source, target)
+        remove_tree(source)
 
 
 def _hash(folder: Path) -> object:
-    return read_json(folder / META_FILE)["sha256"]
+    """Return the hash that a batch's meta tells; None where there is none."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return read_json(folder / META_FILE)["sha256"]
+    return None
 
 
 def _sync_files(folder: Path) -> None:

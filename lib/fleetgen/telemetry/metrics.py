@@ -23,7 +23,7 @@ from fleetgen.telemetry.serving import MetricsServer, start_serving
 MODES = ("emulated", "production")
 GAP_REASONS: tuple[GapReason, ...] = ("paused", "backpressure", "downtime", "disk", "fault")
 PHASES = ("generate", "encode", "publish", "record")
-ERROR_PHASES = ("batch", "config")
+ERROR_PHASES = ("batch", "config", "derived")
 
 _TIMING_BUCKETS = (
     *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
@@ -105,7 +105,7 @@ _CORRUPTED = Declared("records_corrupted", "Records published with an injected i
 _BACKFILLED = Declared("batches_backfilled", "Batches made after an outage.", ("stream",))
 _RECORDS = Declared("records", "Records published.", ("stream",))
 _BYTES = Declared("output_bytes", "Bytes of records published.", ("stream",))
-_ERRORS = "Errors that were logged: work that is tried again, edits that are invalid."
+_ERRORS = "Errors that were logged: work that is tried again, edits that are invalid, derived files that could not be written."
 
 
 class GeneratorMetrics:
@@ -136,7 +136,7 @@ class GeneratorMetrics:
         self._histograms["batch_size_records"].observe(batch.entry.record_count, exemplar)
         for phase, seconds in batch.phases.items():
             self._histograms["batch_duration_seconds"].labels(phase).observe(seconds, exemplar)
-        if batch.late or batch.first:
+        if batch.late or batch.first or batch.adopted:
             self._previous = None
             return
         self._histograms["batch_start_lag_seconds"].observe(

@@ -14,6 +14,7 @@ from fleetgen.storage.ledger import GapEntry
 from fleetgen.storage.manifest import Manifest
 from support.configs import SHIPPED, set_folder
 from support.domain_cases import NOON
+from support.simulation import simulated
 
 
 @pytest.fixture
@@ -52,7 +53,6 @@ def test_a_dataset_begins_once(dataset: Dataset, config: Config) -> None:
     assert begin(dataset, config, NOON + 60 * SECOND) == first == dataset.manifest()
     assert (first.origin, len(first.segments)) == (NOON, 1)
     assert dataset.segments(first)[0].settings == config.settings(config.seed or 0)
-    assert f"Dataset {first.dataset_id}" in dataset.layout.dataset_note.read_text()
 
 
 def test_the_first_batch_of_events_begins_where_that_of_companies_ends(dataset: Dataset, config: Config) -> None:
@@ -101,8 +101,8 @@ def test_a_line_that_the_manifest_lacks_is_taken_into_it(dataset: Dataset, confi
     gap = GapEntry(start=iso(due.start), end=iso(due.end), segment=1, company_count=0, reason="downtime", intervals=1)
     dataset.ledgers[Stream.EVENTS].append(gap)
     for _ in range(2):
-        settled, adopted = dataset.settle(manifest, Stream.EVENTS)
-        assert (settled.head(Stream.EVENTS).stands_at, adopted) == (due.end, [])
+        settled = dataset.settle(manifest, Stream.EVENTS)
+        assert (settled.head(Stream.EVENTS).stands_at, dataset.take_adopted()) == (due.end, [])
         assert settled.head(Stream.EVENTS).totals.missed == {"downtime": 1}
         manifest = settled
 
@@ -112,3 +112,21 @@ def test_a_stream_stalls_where_its_next_interval_is_further_off_than_its_grid(da
     due = dataset.next_interval(manifest, Stream.EVENTS).end
     assert dataset.stalled_until(manifest, Stream.EVENTS, now=NOON) is None
     assert dataset.stalled_until(manifest, Stream.EVENTS, now=NOON - 3600 * SECOND) == due
+
+
+def test_whoever_opens_a_segment_finds_unrecorded_batches_of_the_other_stream_too(tmp_path: Path) -> None:
+    with simulated(tmp_path) as simulation:
+        simulation.run_for(15)
+        before = simulation.dataset.manifest()
+        simulation.run_for(10)
+        number = before.head(Stream.EVENTS).next_batch
+        published = simulation.dataset.ledgers[Stream.EVENTS].batches_from(number, 1)
+        simulation.dataset.store.write(before)
+        simulation.edit(companies_per_batch="7")
+        company = simulation.makers[Stream.COMPANIES]
+        company.follow_config()
+        found = company.dataset.take_adopted()
+        assert [each.entry for each in found if each.stream is Stream.EVENTS] == published
+        assert all(each.finished_at >= each.scheduled_at for each in found)
+        assert found[-1].head.last_published_at == found[-1].finished_at
+        assert company.dataset.take_adopted() == []

@@ -10,6 +10,7 @@ import pytest
 
 from fleetgen.domain.batches import Piece
 from fleetgen.domain.records import Stream
+from fleetgen.errors import InTheWay
 from fleetgen.storage.bronze import (
     BatchContent,
     discard_staged,
@@ -21,6 +22,7 @@ from fleetgen.storage.bronze import (
     start_batch,
 )
 from fleetgen.storage.layout import Layout
+from support.permits import permitted
 
 BATCH = "20260105T120010Z"
 
@@ -47,7 +49,8 @@ def test_a_batch_is_seen_whole_or_not_at_all(layout: Layout) -> None:
     content.write_part([piece("a\nb\n", null_value=1), piece("c\n")])
     finish_batch(layout.staged(Stream.EVENTS), {"record_count": 3})
     assert not layout.raw.exists()
-    publish_batch(layout, layout.staged(Stream.EVENTS), Stream.EVENTS, BATCH)
+    with permitted(layout) as permit:
+        publish_batch(permit, layout, layout.staged(Stream.EVENTS), Stream.EVENTS, BATCH)
 
     folder = layout.batch(Stream.EVENTS, BATCH)
     assert sorted(path.name for path in folder.iterdir()) == ["batch_meta.json", "events.jsonl"]
@@ -106,10 +109,11 @@ def test_a_batch_that_was_published_is_not_published_over(layout: Layout) -> Non
         staged(layout).write_part([piece(text)])
         finish_batch(layout.staged(Stream.EVENTS), {})
         if text == "second\n":
-            with pytest.raises(OSError, match="not empty"):
-                publish_batch(layout, layout.staged(Stream.EVENTS), Stream.EVENTS, BATCH)
+            with pytest.raises(InTheWay, match=rf"{BATCH} is in the way.*Move it away"), permitted(layout) as permit:
+                publish_batch(permit, layout, layout.staged(Stream.EVENTS), Stream.EVENTS, BATCH)
         else:
-            publish_batch(layout, layout.staged(Stream.EVENTS), Stream.EVENTS, BATCH)
+            with permitted(layout) as permit:
+                publish_batch(permit, layout, layout.staged(Stream.EVENTS), Stream.EVENTS, BATCH)
     assert (layout.batch(Stream.EVENTS, BATCH) / "events.jsonl").read_bytes() == b"first\n"
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from fleetgen.domain.records import SECOND, Stream, batch_id, instant, iso
+from fleetgen.errors import InTheWay
 from fleetgen.storage import rounds
 from fleetgen.storage.bronze import discard_truths, finish_batch, staged_batch, staged_truth, start_batch
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapEntry, Ledger
 from fleetgen.storage.rounds import Place, publish, sync_staged
+from support.permits import permitted
 
 NOON = instant("2026-01-01T12:00:00Z")
 IDS = [batch_id(NOON + number * SECOND) for number in range(3)]
@@ -41,7 +43,8 @@ def test_a_round_is_synced_and_published_in_its_order(
         monkeypatch.setattr(rounds, "_tells_of_faults", lambda: False)
     places = [staged(layout, number, stream=stream) for number in range(3) for stream in Stream]
     sync_staged(layout, places)
-    publish(layout, places)
+    with permitted(layout) as permit:
+        publish(permit, layout, places)
     for stream in Stream:
         assert sorted(path.name for path in layout.stream(stream).iterdir()) == IDS
         assert sorted(path.name for path in layout.truths(stream).iterdir()) == IDS
@@ -72,16 +75,19 @@ def test_a_system_that_would_not_tell_of_a_fault_is_not_believed(
 
 
 def test_the_same_batch_that_a_power_cut_left_is_replaced_and_another_one_is_not(layout: Layout) -> None:
-    publish(layout, [staged(layout, 1, "same")])
-    publish(layout, [staged(layout, 0, "first"), staged(layout, 1, "same")])
+    with permitted(layout) as permit:
+        publish(permit, layout, [staged(layout, 1, "same")])
+    with permitted(layout) as permit:
+        publish(permit, layout, [staged(layout, 0, "first"), staged(layout, 1, "same")])
     assert sorted(path.name for path in layout.stream(Stream.EVENTS).iterdir()) == IDS[:2]
-    with pytest.raises(OSError, match="not empty"):
-        publish(layout, [staged(layout, 1, "other")])
+    with pytest.raises(InTheWay, match="is in the way"), permitted(layout) as permit:
+        publish(permit, layout, [staged(layout, 1, "other")])
     assert (layout.batch(Stream.EVENTS, IDS[1]) / "events.jsonl").read_text() == "same"
 
 
 def test_truths_without_a_batch_go_from_the_head_on(layout: Layout) -> None:
-    publish(layout, [staged(layout, number) for number in range(3)])
+    with permitted(layout) as permit:
+        publish(permit, layout, [staged(layout, number) for number in range(3)])
     for name in (IDS[0], IDS[2]):
         shutil.rmtree(layout.batch(Stream.EVENTS, name))
     discard_truths(layout, Stream.EVENTS, IDS[1])

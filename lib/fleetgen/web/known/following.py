@@ -45,7 +45,8 @@ class Follower:
         self.pace = Pace()
         self._hub = hub
         self._watch = ConfigWatch(loaded.file, loaded)
-        self._primed = False
+        self._told_of: str | None = None
+        self._told: dict[Stream, int] = {}
         self._behind: dict[Stream, tuple[int | None, int]] = {}
         self._lost: dict[Stream, tuple[int, int]] = {}
 
@@ -89,14 +90,17 @@ class Follower:
         except (FleetgenError, OSError) as fault:
             self.manifest_fault = str(fault)
             return
-        if self.manifest is None or self.manifest == before:
+        if self.manifest is None:
             return
-        if not self._primed:
+        if self._told_of is None:
             self._prime(self.manifest)
         elif before is None or _state(before) != _state(self.manifest):
             self._hub.tell("state_changed", self._state_told(self.manifest))
         for stream in Stream:
-            self._tell_batches(stream, self.manifest, before)
+            self._tell_batches(stream, self.manifest)
+        if self.manifest == before:
+            return
+        for stream in Stream:
             self._note_lost(stream, self.manifest, before)
         self._tell_acknowledged(self.manifest, before)
 
@@ -135,29 +139,35 @@ class Follower:
 
     def _prime(self, manifest: Manifest) -> None:
         """Take the batches that are there already into account, without telling of them."""
-        self._primed = True
+        self._told_of = manifest.dataset_id
+        self._told = {stream: manifest.head(stream).next_batch for stream in Stream}
         for stream in Stream:
             for entry in self._newest(stream, manifest, BATCHES):
                 self._add_to_pace(stream, entry)
 
-    def _tell_batches(self, stream: Stream, manifest: Manifest, before: Manifest | None) -> None:
-        if before is None:
-            return
-        seen = before.head(stream).next_batch if before.dataset_id == manifest.dataset_id else 0
-        count = min(manifest.head(stream).next_batch - seen, MOST_TOLD)
-        for entry in self._newest(stream, manifest, count):
+    def _tell_batches(self, stream: Stream, manifest: Manifest) -> None:
+        """Tell of the batches from the first untold one to where the manifest stands; what cannot be read now, later."""
+        if manifest.dataset_id != self._told_of:
+            self._told_of, self._told = manifest.dataset_id, dict.fromkeys(Stream, 0)
+        untold = manifest.head(stream).next_batch - self._told[stream]
+        for entry in self._newest(stream, manifest, min(untold, MOST_TOLD)):
             self._add_to_pace(stream, entry)
             self._hub.tell("batch_generated", self._batch_told(stream, entry))
+            self._told[stream] = entry.batch_number + 1
 
     def _newest(self, stream: Stream, manifest: Manifest, count: int) -> list[BatchEntry]:
-        """Return the newest recorded batches, oldest first, as far as they can be read."""
+        """Return the newest batches that the manifest knows, oldest first, as far as they can be read.
+
+        The ledger may be any number of lines ahead of the manifest that was read before it.
+        """
         if count <= 0:
             return []
+        end = manifest.head(stream).next_batch
+        first = max(0, end - count)
         try:
-            entries = self.dataset.ledgers[stream].newest_batches(count + 1)
+            return self.dataset.ledgers[stream].batches_from(first, end - first)
         except (FleetgenError, OSError):
             return []
-        return [entry for entry in entries if entry.batch_number < manifest.head(stream).next_batch][-count:]
 
     def _add_to_pace(self, stream: Stream, entry: BatchEntry) -> None:
         try:

@@ -84,10 +84,10 @@ class History:
         if reached >= stands_at:
             return False
         try:
-            newest = self._follower.dataset.ledgers[stream].newest(KEPT)
+            newest = self._follower.dataset.ledgers[stream].newest_by(stands_at, KEPT)
         except (FleetgenError, OSError):
             return False
-        coming = [entry for entry in newest if reached < entry.interval.end <= stands_at]
+        coming = [entry for entry in newest if entry.interval.end > reached]
         for entry in coming:
             past.append(self._gap(entry) if isinstance(entry, GapEntry) else self._batch(stream, entry))
         return bool(coming)
