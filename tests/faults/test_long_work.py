@@ -29,6 +29,8 @@ LONGEST_SILENCE = 4.0
 """Seconds without a beat; the watchdog kills after 30, which a machine that is slower by far would reach."""
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_a_set_with_long_ledgers_that_lost_its_manifest_is_back_without_a_kill() -> None:
     with RunningSet(**EVERY_SECOND) as running:
         make_long(running.config, LINES, system_now() // SECOND * SECOND)

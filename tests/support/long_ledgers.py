@@ -4,8 +4,10 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
+
 from fleetgen.config.loading import load
-from fleetgen.domain.records import SECOND, Interval, Stream, iso
+from fleetgen.domain.records import SECOND, Stream
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.files import make_folder
 from fleetgen.storage.pruning import note_pruned
@@ -50,8 +52,18 @@ def _write_ledger(path: Path, stream: Stream, start: int, lines: int, companies_
     rest = json.dumps(fixed, separators=(",", ":"))[1:]
     with path.open("w") as file:
         for first in range(0, lines, _AT_ONCE):
-            for number in range(first, min(first + _AT_ONCE, lines)):
-                span = Interval(start + number * SECOND, start + (number + 1) * SECOND)
-                told = f'"start":"{iso(span.start)}","end":"{iso(span.end)}","batch_number":{number}'
-                count = (number + 1) * companies_per_batch
-                file.write(f'{{{told},"batch_id":"{span.batch_id}","company_count":{count},{rest}\n')
+            numbers = range(first, min(first + _AT_ONCE, lines))
+            instants = [f"{each}Z" for each in _instants(start, numbers)]
+            for number, begin, end in zip(numbers, instants, instants[1:], strict=False):
+                named = f"{begin[0:4]}{begin[5:7]}{begin[8:13]}{begin[14:16]}{begin[17:19]}Z"
+                told = f'"start":"{begin}","end":"{end}","batch_number":{number},"batch_id":"{named}"'
+                file.write(f'{{{told},"company_count":{(number + 1) * companies_per_batch},{rest}\n')
+
+
+def _instants(start: int, numbers: range) -> list[str]:
+    """Return the starts of seconds by their numbers, and the end of the last, without the zone."""
+    first = np.datetime64(start + numbers[0] * SECOND, "us")
+    found: list[str] = np.datetime_as_string(
+        first + np.arange(len(numbers) + 1) * np.timedelta64(SECOND, "us")
+    ).tolist()
+    return found
