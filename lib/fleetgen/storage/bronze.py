@@ -231,7 +231,11 @@ def read_meta(layout: Layout, stream: Stream, batch_id: str) -> dict[str, Any] |
     path = layout.batch_meta(stream, batch_id)
     try:
         meta = read_json(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        if not layout.stream(stream).is_dir():
+            raise  # no batch can be read or written there
         return None
     if not isinstance(meta, dict):
         raise ValueError(f"{path} holds no JSON object")
