@@ -244,6 +244,10 @@ def test_a_backfill_says_one_line_in_a_pipe(folder: Path) -> None:
         (["--from", iso(NOON), "--batches", "100000000"], "future"),
         (["--from", iso(NOON), "--until", iso(NOON), "--batches", "3"], "--until and --batches"),
         (["--from", "2026-01-05T12:00:00"], "--from '2026-01-05T12:00:00' is no time with a zone"),
+        (
+            ["--from", "0999-01-05T12:00:00Z"],
+            "--from '0999-01-05T12:00:00Z' is too early: batches can begin in the years",
+        ),
         (["--from", iso(NOON), "--until", "noon"], "--until 'noon' is no time with a zone"),
         (["--until", iso(NOON)], "--from"),
     ],

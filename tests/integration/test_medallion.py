@@ -347,6 +347,26 @@ def test_query_prints_json_csv_and_a_table(configured: Layout) -> None:
     assert "batch_number" in ask(configured, sql, "--format", "table").output
 
 
+def test_query_prints_null_for_numbers_that_json_has_not(configured: Layout) -> None:
+    sql = "SELECT 'nan'::DOUBLE a, ['-inf'::DOUBLE, 1.5] b, {'x': 'inf'::FLOAT} c, 'NaN, :Infinity' d"
+    line = ask(configured, sql, "--format", "json").output
+    found = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert found == {"a": None, "b": [None, 1.5], "c": {"x": None}, "d": "NaN, :Infinity"}
+
+
+def test_a_byte_that_is_no_text_spoils_no_other_line_of_its_file(configured: Layout) -> None:
+    file = sorted(configured.stream(Stream.COMPANIES).glob("*/companies.jsonl"))[0]
+    kept = file.read_bytes()
+    file.write_bytes(b'\xff{"a":"it\'s \\"}\n\n' + '{"b":"\u00e9 \\" \'"}'.encode() + b"\n")
+    try:
+        sql = f"SELECT line, raw, json FROM bronze.companies WHERE batch_id = '{file.parent.name}' ORDER BY line"
+        found = [json.loads(line) for line in ask(configured, sql, "--format", "json").output.splitlines()]
+    finally:
+        file.write_bytes(kept)
+    assert [each["raw"] for each in found] == ['\\xFF{"a":"it\'s \\"}', "", '{"b":"\u00e9 \\" \'"}']
+    assert [each["json"] for each in found] == [None, None, {"b": "\u00e9 \" '"}]
+
+
 @pytest.mark.parametrize(
     "sql", ["SELEC 1", "FROM nowhere", "SELECT 1; SELECT 2", "COPY batches TO 'x.csv'", "DROP VIEW batches", ""]
 )

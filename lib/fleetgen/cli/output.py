@@ -51,9 +51,12 @@ def moment(option: str, text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        return instant(text)
+        found = instant(text)
     except ValueError as fault:
         raise UsageError(f"{option} {text!r} is no time with a zone: write it as 2026-01-01T00:00:00Z.") from fault
+    if found < 0:
+        raise UsageError(f"{option} {text!r} is too early: batches can begin in the years 1970 to 9999.")
+    return found
 
 
 def guarded(main: Callable[..., Any]) -> Callable[..., Any]:

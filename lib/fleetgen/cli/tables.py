@@ -2,6 +2,8 @@
 
 import csv
 import json
+import math
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,11 +18,14 @@ from rich.text import Text
 from fleetgen.cli.console import wide_console
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.errors import SystemLacks, UsageError
+from fleetgen.storage.reading import parse_json
 
 if TYPE_CHECKING:
     import duckdb
 
 FORMATS = ("table", "json", "csv")
+
+_MAY_BE_NO_NUMBER = re.compile(r"[:\[,]-?(NaN|Infinity)\b")
 
 _ROWS_AT_ONCE = 10_000
 _MOST_ROWS = 1000
@@ -93,7 +98,7 @@ def _relation(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Duck
 def _print(found: "duckdb.DuckDBPyRelation", form: str) -> None:
     if form == "json":
         for (line,) in _rows(found.set_alias("found").project("to_json(found)::VARCHAR")):
-            click.echo(line)
+            click.echo(_strict(line))
         return
     names, rows = found.columns, _rows(found.project("COLUMNS(*)::VARCHAR"))
     if form == "table":
@@ -102,6 +107,22 @@ def _print(found: "duckdb.DuckDBPyRelation", form: str) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(rows)
+
+
+def _strict(line: str) -> str:
+    """Return an object as JSON allows it: DuckDB writes numbers that are not finite bare, here they are null."""
+    if not _MAY_BE_NO_NUMBER.search(line):
+        return line
+    return json.dumps(_finite(parse_json(line, "the answer")), separators=(",", ":"), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    """Return a value of JSON with null for each number that is not finite."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rows(found: "duckdb.DuckDBPyRelation") -> Iterator[tuple[Any, ...]]:

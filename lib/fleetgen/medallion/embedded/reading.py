@@ -127,10 +127,12 @@ def _add_bronze(connection: duckdb.DuckDBPyConnection, layout: Layout, stream: S
     )
 
 
-_TEXT = r"coalesce(try(decode(content)), replace(replace(content::VARCHAR, '\x0A', chr(10)), '\x22', '\"'))"
-_LINES = f"CASE WHEN size > 0 THEN string_split(rtrim_newline({_TEXT}), chr(10)) ELSE [] END"
-_LINES = _LINES.replace(f"rtrim_newline({_TEXT})", f"regexp_replace({_TEXT}, '\\n$', '')")
-"""A file's lines; bytes that are no UTF-8 let its text stand with all such bytes as ``\\xFF``."""
+_DECODED = "string_split(regexp_replace(try(decode(content)), '\\n$', ''), chr(10))"
+_ESCAPED = r"string_split(regexp_replace(content::VARCHAR, '\\x0A$', ''), '\x0A')"
+_SHOWN = r"""replace(replace(replace(line, '\x22', '"'), '\x27', ''''), '\x5C', '\')"""
+_LINES = f"""CASE WHEN size > 0 THEN
+    coalesce({_DECODED}, list_transform({_ESCAPED}, lambda line: coalesce(try(decode(line::BLOB)), {_SHOWN}))) ELSE [] END"""
+"""A file's lines; of one that is no UTF-8, each other byte than ASCII's stands as ``\\xFF`` does."""
 
 
 def _parts(folder: Path) -> Iterator[tuple[str, int]]:
