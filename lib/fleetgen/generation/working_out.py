@@ -5,18 +5,21 @@ how long it waited for them, so the likely counts are tried until the bytes on d
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
 from fleetgen.cadence.schedule import Grid, next_interval, origin_starts
-from fleetgen.domain.batches import BatchInputs, make_batch
 from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream, instant_of, segment_of
 from fleetgen.errors import InTheWay
 from fleetgen.generation import recording
-from fleetgen.generation.expecting import ExpectedContent, expected_content, file_hash
 from fleetgen.storage.files import replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, Ledger
+
+if TYPE_CHECKING:
+    from fleetgen.domain.batches import BatchInputs
+    from fleetgen.generation.expecting import ExpectedContent
 
 _COUNTS_TRIED = 8
 
@@ -48,6 +51,10 @@ def _worked_out(
     layout: Layout, stream: Stream, name: str, number: int, segments: Sequence[Segment]
 ) -> BatchEntry | None:
     """Return the line that the files of a batch bear out, after its meta was made anew; None if they bear out none."""
+    # loaded here, for commands that look at datasets make no batches
+    from fleetgen.domain.batches import make_batch
+    from fleetgen.generation.expecting import expected_content, file_hash
+
     folder = layout.batch(stream, name)
     if not folder.is_dir() or not recording.data_files(folder, stream):
         return None
@@ -61,14 +68,16 @@ def _worked_out(
     return None
 
 
-def _hashes(content: ExpectedContent) -> dict[str, str]:
+def _hashes(content: "ExpectedContent") -> dict[str, str]:
     return {part.file: part.sha256 for part in content.parts}
 
 
 def _likely_inputs(
     layout: Layout, stream: Stream, name: str, number: int, segments: Sequence[Segment]
-) -> Iterator[BatchInputs]:
+) -> Iterator["BatchInputs"]:
     """Yield what a batch with this number was made from, the likeliest first; nothing for another algorithm's."""
+    from fleetgen.domain.batches import BatchInputs
+
     segment = segment_of(segments, stream, number)
     if segment.algorithm != ALGORITHM:
         return
