@@ -13,7 +13,7 @@ from fleetgen.cadence.clock import Clock, StopWatch
 from fleetgen.cadence.schedule import Decision, Make, Skip, Wait, decide
 from fleetgen.config.model import Config
 from fleetgen.domain.batches import BatchInputs
-from fleetgen.domain.records import SECOND, Interval, Stream, batch_id, iso
+from fleetgen.domain.records import SECOND, Interval, Stream, batch_id
 from fleetgen.errors import DatasetChanged, HeldByAnother, Interrupted
 from fleetgen.generation import deriving, recording
 from fleetgen.generation.cleaning import empty_trash, finish_cleaning
@@ -143,8 +143,9 @@ class StreamMaker:
     def next_due(self) -> int | None:
         """Return the instant at which the next batch is due, as far as it is known."""
         manifest = self.dataset.read()
-        begun = manifest is not None and manifest.origin is not None
-        return self.dataset.next_interval(manifest, self.stream).end if manifest and begun else None
+        if manifest is None or manifest.origin is None:
+            return None
+        return self.dataset.next_interval(manifest, self.stream).end
 
     def _locked(self) -> Any:
         return self.dataset.store.locked(interrupted=self._interrupted)
@@ -229,14 +230,16 @@ class StreamMaker:
         if self._interrupted():
             raise Interrupted
 
-    def commit(self, staged: Staged, started_at: int, late: bool, pinned: Manifest | None = None) -> Published:
+    def commit(self, staged: Staged, started_at: int, late: bool, pinned: Manifest) -> Published:
         """Publish a staged batch and record it; raise DatasetChanged if what it was made from is no longer in force."""
         watch = StopWatch()
         inputs, finished_at = staged.inputs, self.clock.now()
         finish(staged, recording.clock_meta(inputs.interval.end, started_at, finished_at))
         entry = recording.ledger_entry(staged.meta)
         with self._locked() as transaction:
-            self.still(transaction.manifest, pinned or transaction.manifest, inputs)
+            if transaction.manifest.dataset_id != pinned.dataset_id:
+                raise DatasetChanged
+            self.still(transaction.manifest, inputs)
             self.dataset.keep_ledger(transaction.manifest, self.stream)
             self._settled = False
             bronze.publish_batch(self.dataset.layout, staged.folder, self.stream, entry.batch_id)
@@ -250,12 +253,11 @@ class StreamMaker:
         dirty = inputs.segment.settings.quality is not None
         return Published(entry, head, inputs.interval.end, started_at, finished_at, late, False, dirty, phases, target)
 
-    def still(self, manifest: Manifest, pinned: Manifest, inputs: BatchInputs) -> None:
+    def still(self, manifest: Manifest, inputs: BatchInputs) -> None:
         """Raise DatasetChanged unless what the batch was made from is still in force and nobody has paused."""
         head = manifest.head(self.stream)
         same = (
-            manifest.dataset_id == pinned.dataset_id
-            and manifest.segments[-1].number == inputs.segment.number
+            manifest.segments[-1].number == inputs.segment.number
             and (head.next_batch, head.stands_at) == (inputs.number, inputs.interval.start)
             and not manifest.desired.paused
         )
@@ -269,16 +271,7 @@ class StreamMaker:
                 raise DatasetChanged
             self.dataset.keep_ledger(manifest, self.stream)
             self._settled = False
-            reason, detail = self._why(decision, manifest)
-            entry = GapEntry(
-                start=iso(decision.span.start),
-                end=iso(decision.span.end),
-                segment=manifest.segments[-1].number,
-                company_count=manifest.head(Stream.COMPANIES).next_company,
-                reason=reason,
-                intervals=decision.intervals,
-                detail=detail,
-            )
+            entry = recording.gap_entry(manifest, decision, *self._why(decision, manifest))
             return LeftOut(entry, self._record(transaction, entry, None, late=False))
 
     def _why(self, decision: Skip, manifest: Manifest) -> tuple[GapReason, str | None]:

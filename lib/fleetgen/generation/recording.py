@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetgen import __version__
+from fleetgen.cadence.schedule import Skip
 from fleetgen.domain.records import ISSUE_TYPES, SCHEMA_VERSION, Segment, Stream, batch_id, iso, utc
 from fleetgen.storage.bronze import Part, read_meta
 from fleetgen.storage.files import discard_replacements, replace_file
 from fleetgen.storage.layout import Layout
-from fleetgen.storage.ledger import BatchEntry, GapEntry
+from fleetgen.storage.ledger import BatchEntry, GapEntry, GapReason
 from fleetgen.storage.manifest import Head, Manifest
 
 if TYPE_CHECKING:
@@ -91,6 +92,19 @@ def unrecorded_batches(layout: Layout, stream: Stream, head: Head) -> Iterator[B
         entry = ledger_entry(meta)
         yield entry
         number, moment = number + 1, entry.interval.end
+
+
+def gap_entry(manifest: Manifest, skip: Skip, reason: GapReason, detail: str | None) -> GapEntry:
+    """Return the ledger's line for intervals that are left out."""
+    return GapEntry(
+        start=iso(skip.span.start),
+        end=iso(skip.span.end),
+        segment=manifest.segments[-1].number,
+        company_count=manifest.head(Stream.COMPANIES).next_company,
+        reason=reason,
+        intervals=skip.intervals,
+        detail=detail,
+    )
 
 
 def head_after(head: Head, stream: Stream, entry: BatchEntry | GapEntry, published_at: int | None, late: bool) -> Head:

@@ -59,7 +59,7 @@ def commit(dataset: Dataset, makers: Mapping[Stream, StreamMaker], staged: Seque
     with dataset.store.locked() as transaction:
         manifest = transaction.manifest
         for stream, batches in by_stream.items():
-            makers[stream].still(manifest, manifest, batches[0].inputs)
+            makers[stream].still(manifest, batches[0].inputs)
             dataset.keep_ledger(manifest, stream)
         rounds.publish(dataset.layout, places)
         recorded = {stream: _recorded(dataset, manifest, batches) for stream, batches in by_stream.items()}
