@@ -66,6 +66,18 @@ def test_nothing_is_left_beside_the_tables(bronze: Layout, tmp_path: Path) -> No
     assert not layout.spill.exists()
 
 
+def test_tables_that_lag_behind_silver_get_what_they_lack(bronze: Layout, tmp_path: Path) -> None:
+    # given silver tables that have batches which a gold table lacks, as a kill leaves them
+    layout = copied(bronze, tmp_path / "data")
+    follow(layout, carrier(layout, 10), most=1000)
+    kept = contents(layout)
+    shutil.rmtree(layout.data / "processed" / "batches")
+    # when they are judged again in pieces, which no table of silver takes
+    follow(layout, carrier(layout, 10), most=1000)
+    # then nothing is lost, and nothing is there twice
+    assert contents(layout) == kept
+
+
 INTERVAL = {"start": "2026-01-05T12:00:00Z", "end": "2026-01-05T12:00:10Z"}
 """In which the events lie that `nasty_lines` makes."""
 

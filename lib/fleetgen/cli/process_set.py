@@ -1,4 +1,4 @@
-"""Owns the commands about the whole set: up, down, status, ctl."""
+"""Owns the commands about the whole set: up, down, reload, ctl."""
 
 import errno
 import os

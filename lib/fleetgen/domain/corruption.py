@@ -207,7 +207,7 @@ def _keys(lines: Lines, form: _Form) -> NDArray[np.int64]:
 
 def _drawn(words: Words, firsts: Offsets, counts: Words, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return a number for each word: one of those from the first on that its type may have."""
-    return firsts[kinds] + (words * counts[kinds] >> np.uint64(32)).astype(np.int64)
+    return firsts[kinds] + below(words, counts[kinds]).astype(np.int64)
 
 
 def _outside(issues: Issues, interval: Interval) -> Spans:

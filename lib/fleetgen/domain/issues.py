@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetgen.domain.distributions import choice_thresholds, choose
-from fleetgen.domain.randomness import Address, Purpose, Words
+from fleetgen.domain.randomness import Address, Purpose, Words, below
 from fleetgen.domain.records import ISSUE_TYPES, Quality
 
 MISSING, NULL, MALFORMED, ENUM, DUPLICATE, BOUNDARY = range(len(ISSUE_TYPES))
@@ -84,15 +84,10 @@ def _copied_rows(words: Words, rows: NDArray[np.int64], hit: NDArray[np.bool_]) 
     """Return for each row an earlier one to copy: one without an issue as long as there is any."""
     clean = np.flatnonzero(~hit)
     clean_before = np.searchsorted(clean, rows)
-    any_earlier = _below(words, rows)
+    any_earlier = below(words, rows).astype(np.int64)
     if not len(clean):
         return any_earlier
-    return np.where(clean_before > 0, clean[_below(words, clean_before)], any_earlier)
-
-
-def _below(words: Words, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Map each word to a whole number below its own bound; 0 where that is 0."""
-    return ((words * bounds.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+    return np.where(clean_before > 0, clean[below(words, clean_before).astype(np.int64)], any_earlier)
 
 
 def origins(issues: Issues, rows: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,9 +105,11 @@ class Address:
         return philox4x32(counter, (self.base_seed & _WORD, self.base_seed >> 32))
 
 
-def below(words: Words, bound: int) -> Words:
-    """Map 32-bit words to whole numbers 0 … bound-1 by multiply-shift; ``bound`` is at most 2**32.
+def below(words: Words, bound: int | NDArray[np.integer[Any]]) -> Words:
+    """Map 32-bit words to whole numbers 0 … bound-1 by multiply-shift; ``bound``, one or one for each, is at most 2**32.
+
+    Where a bound is 0, so is the number.
 
     The bias of a value is below bound / 2**32. Source: Lemire, "Fast random integer generation in an interval" (2019).
     """
-    return (words * np.uint64(bound)) >> _SHIFT
+    return (words * np.asarray(bound, np.uint64)) >> _SHIFT

@@ -147,8 +147,9 @@ class StreamMaker:
     def next_due(self) -> int | None:
         """Return the instant at which the next batch is due, as far as it is known."""
         manifest = self.dataset.read()
-        begun = manifest is not None and manifest.origin is not None
-        return self.dataset.next_interval(manifest, self.stream).end if manifest and begun else None
+        if manifest is None or manifest.origin is None:
+            return None
+        return self.dataset.next_interval(manifest, self.stream).end
 
     def _locked(self) -> AbstractContextManager[Transaction]:
         return self.dataset.store.locked(interrupted=self._interrupted)

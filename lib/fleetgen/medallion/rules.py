@@ -13,6 +13,7 @@ import duckdb
 
 from fleetgen.domain.records import COMPANY_FIELDS, EVENT_FIELDS, EVENT_TYPES, GEOGRAPHIES, Stream
 from fleetgen.domain.schemas import schema_text
+from fleetgen.medallion.statements import parsed
 
 RULES = (
     "empty_line",
@@ -100,18 +101,11 @@ def judge(connection: duckdb.DuckDBPyConnection, stream: Stream, lines: str = "l
     (microseconds since the epoch). A judged row has ``batch_number``, ``line``, ``rule`` (NULL: accepted), ``field``
     (which one the rule found at fault), ``raw`` and ``size_bytes`` (of rejected lines), and the typed fields.
     """
-    connection.execute(_parsed(_repeated_lines(lines)))
-    connection.execute(_parsed(f"CREATE OR REPLACE TEMP TABLE {judged} AS {judgement(stream, lines)}"))
-    if connection.execute(_parsed(_repeated_ids(stream, judged))).fetchone() is not None:
+    connection.execute(parsed(_repeated_lines(lines)))
+    connection.execute(parsed(f"CREATE OR REPLACE TEMP TABLE {judged} AS {judgement(stream, lines)}"))
+    if connection.execute(parsed(_repeated_ids(stream, judged))).fetchone() is not None:
         connection.execute(_reject_repeated_ids(stream, lines, judged))
     connection.execute("DROP TABLE repeated_lines")
-
-
-@cache
-def _parsed(sql: str) -> duckdb.Statement:
-    """Return SQL as DuckDB takes it without reading it anew, which for the judgement takes as long as some lines do."""
-    with duckdb.connect() as connection:
-        return connection.extract_statements(sql)[0]
 
 
 def identity(stream: Stream) -> str:
