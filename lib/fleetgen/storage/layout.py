@@ -26,6 +26,11 @@ class Layout:
         return self.data / ".spill"
 
     @property
+    def company_index(self) -> Path:
+        """Which companies silver knows, for the pipeline; it follows from the tables."""
+        return self.data / ".index" / "companies.sqlite"
+
+    @property
     def manifests(self) -> Path:
         return self.data / "manifests"
 
@@ -118,7 +123,7 @@ class Layout:
     @property
     def dataset_parts(self) -> tuple[Path, ...]:
         """Everything that belongs to a dataset and goes when it is cleaned; locks, logs and the manifest stay."""
-        names = ("raw", "truth", "staged", "processed", ".staging", ".spill")
+        names = ("raw", "truth", "staged", "processed", ".staging", ".spill", ".index")
         return (
             *(self.data / name for name in names),
             self.manifests / "ledger",

@@ -7,7 +7,7 @@ All tables are a function of bronze alone. There is one engine at a time; holdin
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from functools import partial
 
@@ -21,6 +21,7 @@ from fleetgen.medallion.carrying.engine import Carried, Totals
 from fleetgen.medallion.carrying.order import missing, passes
 from fleetgen.medallion.embedded.budget import MEGABYTE, Budget, carrying
 from fleetgen.medallion.embedded.commits import DataFile
+from fleetgen.medallion.embedded.companies import Companies
 from fleetgen.medallion.embedded.files import write_few_rows, write_rows
 from fleetgen.medallion.embedded.pieces import judged_in_pieces, registered
 from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table, open_table
@@ -65,7 +66,7 @@ class EmbeddedEngine:
         self._suits_few = False
         self._upkeep = Upkeep(tuple(self._tables.values()))
         self._connection = self._connect()
-        self._load_companies()
+        self._companies = self._open_companies()
 
     def next_batch(self, stream: Stream) -> int:
         """Return the lowest batch number that some table of the stream lacks."""
@@ -96,7 +97,8 @@ class EmbeddedEngine:
         return totals(self._layout)
 
     def close(self) -> None:
-        """Let go of threads and memory."""
+        """Let go of threads, memory and files."""
+        self._companies.close()
         self._connection.close()
 
     def _tables_of(self, stream: Stream) -> list[Table]:
@@ -126,11 +128,10 @@ class EmbeddedEngine:
         watch = StopWatch()
         self._write(silver_of(stream), stream, last, files, carried)
         if stream is Stream.COMPANIES:
-            self._welcome_companies()
+            self._companies.welcome(self._connection)
         watch.lap("silver")
-        self._write(gold_of(stream), stream, last, {}, carried)
-        if stream is Stream.EVENTS:
-            self._remember_unknown()
+        with self._companies.known(self._connection) if stream is Stream.EVENTS else nullcontext():
+            self._write(gold_of(stream), stream, last, {}, carried)
         watch.lap("gold")
         carried.silver_to_gold_seconds += watch.phases["gold"]
 
@@ -208,48 +209,14 @@ class EmbeddedEngine:
         return connection
 
     def _begin_anew(self) -> None:
-        """Begin anew with the companies alone: DuckDB would keep what a large batch took for as long as it lives."""
-        names = ("known_companies", "unknown_companies")
-        kept = {name: self._connection.sql(f"FROM {name}").to_arrow_table() for name in names}
+        """Begin with an empty database: DuckDB would keep what a large batch took for as long as it lives."""
         self._connection.close()
         shutil.rmtree(self._spill, ignore_errors=True)
         self._connection = self._connect()
-        for name, rows in kept.items():
-            with registered(self._connection, "companies_to_keep", rows):
-                self._keep(name, "FROM companies_to_keep")
 
-    def _keep(self, name: str, companies: str) -> None:
-        """Make a table in memory of the companies in a relation."""
-        self._connection.execute(f"CREATE TEMP TABLE {name} AS SELECT DISTINCT company_id FROM ({companies})")
-
-    def _load_companies(self) -> None:
-        """Take the companies that silver knows into memory, and those whose events are written as unknown."""
-        silver = RECORDS[Stream.COMPANIES].form.name
-        for name, table in (("known_companies", silver), ("unknown_companies", UNKNOWN.form.name)):
-            self._keep(name, self._tables[table].rows())
-
-    def _welcome_companies(self) -> None:
-        """Let accepted companies be known, and delete what was written while they were not."""
-        arrived = "(SELECT company_id FROM judged WHERE rule IS NULL)"
-        self._connection.execute(
-            f"INSERT INTO known_companies FROM {arrived} ANTI JOIN known_companies USING (company_id)"
-        )
-        self._forget_arrived(arrived)
-
-    def _remember_unknown(self) -> None:
-        """Note whose events were written while their company was not known."""
-        self._connection.execute(
-            """INSERT INTO unknown_companies SELECT DISTINCT company_id FROM judged
-            ANTI JOIN known_companies USING (company_id) ANTI JOIN unknown_companies USING (company_id)
-            WHERE rule IS NULL"""
-        )
-
-    def _forget_arrived(self, companies: str) -> None:
-        found = self._connection.execute(f"FROM unknown_companies SEMI JOIN {companies} USING (company_id)").fetchall()
-        if found:
-            ids = ", ".join(f"'{company}'" for (company,) in found)
-            self._tables[UNKNOWN.form.name].delete(f"company_id IN ({ids})")
-            self._connection.execute(f"DELETE FROM unknown_companies WHERE company_id IN ({ids})")
+    def _open_companies(self) -> Companies:
+        silver, unknown = self._tables[RECORDS[Stream.COMPANIES].form.name], self._tables[UNKNOWN.form.name]
+        return Companies(self._layout.company_index, silver, unknown, self._connection, self._beat)
 
     def _count(self, entries: Sequence[BatchEntry], carried: Carried) -> None:
         carried.batches += len(entries)
