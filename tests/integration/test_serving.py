@@ -20,6 +20,7 @@ from fleetgen.errors import HeldByAnother
 from fleetgen.telemetry import serving
 from fleetgen.telemetry.metrics import serve_metrics
 from fleetgen.web.edge import wire
+from support.patience import BESIDE_OTHERS
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
@@ -60,6 +61,7 @@ def api_served() -> Iterator[int]:
 
 def asked(port: int, request: bytes = SCRAPE, address: str = "127.0.0.1", seconds: float = 2) -> bytes:
     """Return the whole answer, which must come within so many seconds."""
+    seconds *= BESIDE_OTHERS
     until, answer = time.monotonic() + seconds, b""
     with socket.create_connection((address, port), timeout=seconds) as connection:
         connection.sendall(request)

@@ -15,7 +15,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_BESIDE_OTHERS = 3 if os.environ.get("PYTEST_XDIST_WORKER") else 1
+BESIDE_OTHERS = 3 if os.environ.get("PYTEST_XDIST_WORKER") else 1
+"""How many times as long something may take as by itself."""
 _MOST_STRETCHED = 10
 _PRESSURE = Path("/proc/pressure/cpu")
 _USUAL_SECONDS = 0.012
@@ -25,7 +26,7 @@ _USUAL_SECONDS = 0.012
 def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
     """Return what becomes true within so many seconds; fail otherwise."""
     watch = _FairWatch()
-    while watch.seconds() < seconds * _BESIDE_OTHERS:
+    while watch.seconds() < seconds * BESIDE_OTHERS:
         if found := what():
             return found
         time.sleep(0.02)
