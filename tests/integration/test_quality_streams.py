@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 from fleetgen.cadence.clock import LogicalClock
 from fleetgen.domain.records import ISSUE_TYPES, SECOND, Stream, batch_id
 from fleetgen.generation.backfilling import Backfill, Span
-from fleetgen.generation.checking import check, find_entry, remake
+from fleetgen.generation.checking import check, remake, require_entry
 from fleetgen.generation.cleaning import clean
 from fleetgen.generation.outcomes import Published
 from fleetgen.generation.repairing import repair
@@ -487,7 +487,7 @@ def test_quality_switched_on_and_off_opens_segments_over_the_same_clean_records(
 @streams
 def test_replay_prints_the_batch_and_its_clean_twin(demo: Simulation, stream: Stream) -> None:
     name = some_batch(demo, stream)
-    entry = find_entry(demo.dataset, stream, name)
+    entry = require_entry(demo.dataset, stream, name)
     command = [*FLEETGEN, "replay", stream, name, "--config", str(demo.file)]
 
     published = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout

@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from fleetgen.domain.records import SECOND, Stream, iso
-from fleetgen.generation import dividing
+from fleetgen.generation import dividing, repairing
 from fleetgen.generation.checking import check
 from fleetgen.generation.dividing import check_by_processes
+from fleetgen.generation.staging import stage
 from fleetgen.storage.ledger import Ledger
 from support.configs import fleetgen
 from support.patience import wait_for
@@ -47,6 +50,30 @@ def damage(simulation: Simulation) -> None:
         shutil.rmtree(folders[-1])
         (folders[300] / f"{stream}.jsonl").write_bytes(b"{}\n")
         (folders[500] / "batch_meta.json").write_text("{")
+
+
+def test_a_batch_is_made_again_once_for_all_of_its_differences(
+    filled: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a batch with two differences, and a ledger that is never read whole
+    found = list(check(filled.dataset, None))
+    found += [replace(each, text="differs in another way, too") for each in found[:3]]
+    staged: list[Path] = []
+
+    def counted(folder: Path, *given: Any, **more: Any) -> Any:
+        staged.append(folder)
+        return stage(folder, *given, **more)
+
+    monkeypatch.setattr("fleetgen.generation.repairing.stage", counted)
+    monkeypatch.setattr(Ledger, "batches", lambda ledger: pytest.fail("the whole ledger is read"))
+    # when all are repaired
+    told: list[int] = []
+    repaired = repairing.repair_all(filled.dataset, filled.dataset.manifest(), found, told.append)
+    assert repaired == [True] * 11
+    assert len(staged) == 8
+    assert told == list(range(1, 12))
+    monkeypatch.undo()
+    assert list(check(filled.dataset, None)) == []
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])

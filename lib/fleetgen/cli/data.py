@@ -137,7 +137,7 @@ def replay(stream: str, batch_id: str, clean: bool, config_file: Path) -> None:
     """Make a published batch again and print it, byte for byte."""
     dataset = Dataset(load_in_use(config_file).layout)
     manifest = checking.require_dataset(dataset)
-    entry = checking.find_entry(dataset, Stream(stream), batch_id)
+    entry = checking.require_entry(dataset, Stream(stream), batch_id)
     _, batch = checking.remake(dataset, manifest, Stream(stream), entry)
     if clean:
         batch = replace(batch, corrupt_block=None)

@@ -32,7 +32,7 @@ def inspect(stream: str, batch_id: str, lines: int, as_json: bool, config_file: 
     """Show a published batch: its meta, its first lines, and each issue with its original."""
     dataset = Dataset(load_in_use(config_file).layout)
     checking.require_dataset(dataset)
-    entry = checking.find_entry(dataset, Stream(stream), batch_id)
+    entry = checking.require_entry(dataset, Stream(stream), batch_id)
     facts = batch_facts(dataset.layout, Stream(stream), entry.batch_id, lines, None if as_json else _MOST_ISSUES)
     if as_json:
         click.echo(json.dumps(facts, indent=2))

@@ -16,6 +16,7 @@ from fleetgen.generation import checking, repairing
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.dividing import check_by_processes
 from fleetgen.machine import processors
+from fleetgen.storage.manifest import Manifest
 
 _NEWEST = 100
 _WORTH_PROCESSES = 1000
@@ -40,7 +41,7 @@ def verify(check_all: bool, repair: bool, jobs: int | None, as_json: bool, confi
         found = list(_found(dataset, check_all, jobs, lambda done: bar.update(task, completed=done)))
     if dataset.manifest().dataset_id != manifest.dataset_id:
         raise DatasetChanged("The dataset was cleaned meanwhile: what was found is of the one before. Call again.")
-    repaired = [repair and repairing.repair(dataset, manifest, each) for each in found]
+    repaired = _repaired(dataset, manifest, found) if repair else [False] * len(found)
     _print_differences(found, repaired, total, as_json)
     left = repaired.count(False)
     if left:
@@ -56,6 +57,12 @@ def _found(
     if check_all and jobs > 1:
         return check_by_processes(dataset, jobs, start_checker, progress)
     return checking.check(dataset, None if check_all else _NEWEST, progress)
+
+
+def _repaired(dataset: Dataset, manifest: Manifest, found: list[checking.Difference]) -> list[bool]:
+    with progress_bar() as bar:
+        task = bar.add_task("Repairing", total=len(found))
+        return repairing.repair_all(dataset, manifest, found, lambda done: bar.update(task, completed=done))
 
 
 def _print_differences(found: list[checking.Difference], repaired: list[bool], total: int, as_json: bool) -> None:

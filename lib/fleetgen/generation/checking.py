@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetgen.domain.batches import Batch, BatchInputs, make_batch
-from fleetgen.domain.records import ALGORITHM, Interval, Stream, segment_of
+from fleetgen.domain.records import ALGORITHM, Interval, Stream, instant_of, is_batch_id, segment_of
 from fleetgen.errors import CannotCreate, DifferenceFound, FleetgenError, ManifestError, UsageError
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
@@ -37,11 +37,18 @@ class Difference:
         return f"{self.stream} {self.batch_id}: {self.text}"
 
 
-def find_entry(dataset: Dataset, stream: Stream, batch_id: str) -> BatchEntry:
+def find_entry(dataset: Dataset, stream: Stream, batch_id: str) -> BatchEntry | None:
+    """Return the ledger's line for a batch, None if there is none; costs the same in a ledger of any length."""
+    if not is_batch_id(batch_id):
+        return None
+    found = dataset.ledgers[stream].starting_at(instant_of(batch_id))
+    return found if isinstance(found, BatchEntry) and found.batch_id == batch_id else None
+
+
+def require_entry(dataset: Dataset, stream: Stream, batch_id: str) -> BatchEntry:
     """Return the ledger's line for a batch; raise UsageError if there is none."""
-    for entry in dataset.ledgers[stream].batches():
-        if entry.batch_id == batch_id:
-            return entry
+    if (found := find_entry(dataset, stream, batch_id)) is not None:
+        return found
     raise UsageError(
         f"There is no batch {batch_id!r} in {stream}. Batches are named by the start of their interval, such as "
         f"20260131T120000Z: see the folders in {dataset.layout.stream(stream)}."

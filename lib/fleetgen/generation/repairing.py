@@ -1,11 +1,12 @@
 """Owns publishing again, with the same bytes, what was deleted or damaged by hand."""
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import DatasetChanged
 from fleetgen.generation import recording
-from fleetgen.generation.checking import MANIFEST, Difference, remake
+from fleetgen.generation.checking import MANIFEST, Difference, find_entry, remake
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.staging import finish, stage
 from fleetgen.storage.bronze import discard_batch, publish_again, read_meta
@@ -14,6 +15,21 @@ from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Manifest
 from fleetgen.storage.pruning import pruned_before
+
+
+def repair_all(
+    dataset: Dataset, manifest: Manifest, differences: Sequence[Difference], progress: Callable[[int], None]
+) -> list[bool]:
+    """Repair what has differences, a batch once for all of its own; return of each difference whether it is mended.
+
+    ``progress`` is told how many differences have been dealt with. Raises as `repair` does.
+    """
+    done: dict[tuple[Stream, str], bool] = {}
+    for number, each in enumerate(differences, 1):
+        if (place := (each.stream, each.batch_id)) not in done:
+            done[place] = repair(dataset, manifest, each)
+        progress(number)
+    return [done[each.stream, each.batch_id] for each in differences]
 
 
 def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool:
@@ -29,7 +45,7 @@ def repair(dataset: Dataset, manifest: Manifest, difference: Difference) -> bool
             raise DatasetChanged
         if difference.batch_id == MANIFEST:
             return _bring_up_to_date(dataset, stream)
-        entry = next((each for each in dataset.ledgers[stream].batches() if each.batch_id == difference.batch_id), None)
+        entry = find_entry(dataset, stream, difference.batch_id)
         if entry is None:
             return False
         if entry.batch_number < pruned_before(layout, stream):

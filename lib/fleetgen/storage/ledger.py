@@ -5,6 +5,7 @@ Its lines follow each other in time without a hole. What is decided, and when it
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
@@ -179,6 +180,21 @@ class Ledger:
                 if isinstance(entry, BatchEntry) and entry.batch_number >= number:
                     found.append(entry)
         return found
+
+    def starting_at(self, moment: int) -> BatchEntry | GapEntry | None:
+        """Return the line whose interval starts at or next after an instant; costs a bisection."""
+        low, high = 0, self._size()
+        with suppress(FileNotFoundError), self.path.open("rb") as file:
+            while low < high:
+                middle = (low + high) // 2
+                start, line = self._line_from(file, middle)
+                if line and self._parse(line).interval.start < moment:
+                    low = start + len(line)
+                else:
+                    high = middle
+            _, line = self._line_from(file, low)
+            return self._parse(line) if line else None
+        return None
 
     def after(self, moment: int) -> list[BatchEntry | GapEntry]:
         """Return the lines whose intervals end after an instant, oldest first, reading no more of the file than they take."""

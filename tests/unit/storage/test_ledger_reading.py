@@ -90,6 +90,22 @@ def test_batches_from_a_number_on_are_those_that_reading_all_finds(
         assert ledger.batches_from(number, count) == by_reading_all(ledger, number, count)
 
 
+@given(runs=runs, torn=tears, place=st.integers(-1, 400), after=st.integers(0, 1))
+@example(runs=[], torn=None, place=0, after=0)
+@example(runs=[(True, 1, 400)], torn=None, place=0, after=0)
+@example(runs=[(True, 1, 1)], torn=0.5, place=0, after=0)
+@settings(derandomize=True, deadline=None, max_examples=300)
+def test_the_line_that_starts_at_an_instant_is_the_one_that_reading_all_finds(
+    runs: list[tuple[bool, int, int]], torn: float | None, place: int, after: int
+) -> None:
+    moment = BEGIN + place * SECOND + after
+    with TemporaryDirectory() as folder:
+        ledger = written(Path(folder) / "events.jsonl", history(runs), torn)
+
+        expected = next((entry for entry in ledger.entries() if entry.interval.start >= moment), None)
+        assert ledger.starting_at(moment) == expected
+
+
 @pytest.mark.parametrize("torn", [None, 0.0, 0.7])
 def test_every_number_of_a_long_ledger_is_found(tmp_path: Path, torn: float | None) -> None:
     lines = history([(True, 70, 1), (False, 50, 1), (True, 1, 300), (False, 1, 1), (True, 90, 4)])
@@ -101,7 +117,9 @@ def test_every_number_of_a_long_ledger_is_found(tmp_path: Path, torn: float | No
 
 
 def test_a_ledger_that_was_never_written_has_no_batches(tmp_path: Path) -> None:
-    assert Ledger(tmp_path / "ledger" / "events.jsonl").batches_from(0, 10) == []
+    ledger = Ledger(tmp_path / "ledger" / "events.jsonl")
+    assert ledger.batches_from(0, 10) == []
+    assert ledger.starting_at(0) is None
 
 
 def test_a_line_that_is_appended_is_found_at_once(tmp_path: Path) -> None:
@@ -125,6 +143,13 @@ def test_a_few_batches_cost_little_however_long_the_ledger_is(tmp_path: Path) ->
         cost = bytes_read() - before
 
         assert [entry.batch_number for entry in found] == [number, number + 1]
+        assert cost < size / 10
+
+        before = bytes_read()
+        one = ledger.starting_at(found[0].interval.start)
+        cost = bytes_read() - before
+
+        assert one == found[0]
         assert cost < size / 10
 
 
