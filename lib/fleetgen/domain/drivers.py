@@ -18,6 +18,9 @@ from fleetgen.domain.records import SECOND, Interval, Settings
 BLOCK_EVENTS = 16_384
 """Expected events of a full block: some megabytes of lines."""
 
+_LARGEST_BLOCK = 4 * BLOCK_EVENTS
+_PLACED_AT_ONCE = 1 << 18
+
 RATE_SECONDS = 900
 """The span, 15 minutes, that `event_rate_per_driver` counts in."""
 
@@ -58,6 +61,8 @@ class EventPlan:
     """Drivers in every block but the last."""
     block_counts: NDArray[np.int64]
     """(blocks,): events in each block."""
+    slices: int = 1
+    """Blocks that share the interval of the same drivers; several only where one driver alone has too many events."""
 
     @property
     def count(self) -> int:
@@ -71,12 +76,14 @@ class EventPlan:
 
     def block(self, number: int) -> EventColumns:
         """Make one block; no other is needed for it."""
-        drivers = min(self.block_drivers, self.drivers - number * self.block_drivers)
+        group, part = divmod(number, self.slices)
+        drivers = min(self.block_drivers, self.drivers - group * self.block_drivers)
+        starts, ends = (each * self.interval.seconds // self.slices for each in (part, part + 1))
         count = int(self.block_counts[number])
         names, thresholds = choice_thresholds(self.settings.event_type_weights)
         who, second, microsecond, kind = self.address.at(Purpose.EVENT_TRAITS, number).draws(count)
         key = below(who, drivers) << np.uint64(_seconds_bits(self.interval))
-        key |= below(second, self.interval.seconds)
+        key |= below(second, ends - starts) + np.uint64(starts)
         key <<= np.uint64(_MICROSECOND_BITS)
         key |= below(microsecond, SECOND)
         key <<= np.uint64(_TYPE_BITS)
@@ -90,7 +97,7 @@ class EventPlan:
         seconds = _take_bits(key, _seconds_bits(self.interval))
         return EventColumns(
             ids=uuids(self.address.at(Purpose.EVENT_ID, number).draws(len(key))),
-            drivers=key.astype(np.int64) + number * self.block_drivers,
+            drivers=key.astype(np.int64) + number // self.slices * self.block_drivers,
             seconds=seconds,
             microseconds=microseconds,
             types=types.astype(np.uint8),
@@ -120,14 +127,22 @@ def plan_events(address: Address, settings: Settings, interval: Interval, fleet:
     if settings.events_per_batch is None:
         counts = _poisson_counts(address, per_driver, block_drivers, drivers)
     else:
-        counts = _bounded_counts(address, settings.events_per_batch, block_drivers, drivers)
+        counts = _bounded_counts(address, settings.events_per_batch, _first_draws(block_drivers, drivers))
     return EventPlan(address, settings, interval, fleet, block_drivers, counts)
 
 
 def with_count(plan: EventPlan, count: int) -> EventPlan:
-    """Return the plan with exactly this many events, as a batch made by hand may ask for."""
-    counts = _bounded_counts(plan.address, (count, count), plan.block_drivers, plan.drivers)
-    return replace(plan, block_counts=counts)
+    """Return the plan with exactly this many events, as a batch made by hand may ask for.
+
+    Where that would make blocks too large there are more of them, down to pieces of the interval of a single driver.
+    """
+    drivers, seconds = plan.drivers, plan.interval.seconds
+    if count * plan.block_drivers > _LARGEST_BLOCK * drivers:
+        per_driver = Fraction(count, drivers)
+        slices = min(seconds, int(per_driver / BLOCK_EVENTS)) if per_driver > _LARGEST_BLOCK else 1
+        plan = replace(plan, block_drivers=_block_drivers(per_driver, plan.interval, drivers), slices=slices)
+    firsts = _first_draws(plan.block_drivers, drivers, seconds, plan.slices)
+    return replace(plan, block_counts=_bounded_counts(plan.address, (count, count), firsts))
 
 
 def mean_count(settings: Settings, interval: Interval, drivers: int) -> Fraction:
@@ -160,14 +175,26 @@ def _poisson_counts(address: Address, per_driver: Fraction, block_drivers: int, 
     return counts
 
 
-def _bounded_counts(address: Address, bounds: tuple[int, int], block_drivers: int, drivers: int) -> NDArray[np.int64]:
+def _first_draws(block_drivers: int, drivers: int, seconds: int = 1, slices: int = 1) -> list[int]:
+    """Return for each block the lowest 32-bit word that places an event in it: words fall evenly on drivers and seconds."""
+    starts = [
+        driver * seconds + part * seconds // slices
+        for driver in range(0, drivers, block_drivers)
+        for part in range(slices)
+    ]
+    return [-(-(start * _WORDS) // (drivers * seconds)) for start in starts]  # rounded up
+
+
+def _bounded_counts(address: Address, bounds: tuple[int, int], firsts: list[int]) -> NDArray[np.int64]:
+    """Draw how many events there are, within bounds, and place each in one of the blocks, which begin with these words."""
     least, most = bounds
     high, low, _, _ = address.at(Purpose.EVENT_COUNT).draws(1)
     total = int(poisson(Fraction(least + most, 2), least, most).counts(high, low)[0])
-    blocks = -(-drivers // block_drivers)
-    if blocks == 1:
+    if len(firsts) == 1:
         return np.array([total], np.int64)
-    firsts = [-(-(block * block_drivers * _WORDS) // drivers) for block in range(1, blocks)]  # rounded up
-    words = address.at(Purpose.EVENT_PLACEMENT).draws(total)[0]
-    placed = np.searchsorted(np.array(firsts, np.uint64), words, side="right")
-    return np.bincount(placed, minlength=blocks).astype(np.int64)
+    counts = np.zeros(len(firsts), np.int64)
+    for first in range(0, total, _PLACED_AT_ONCE):
+        words = address.at(Purpose.EVENT_PLACEMENT).draws(min(_PLACED_AT_ONCE, total - first), first)[0]
+        placed = np.searchsorted(np.array(firsts[1:], np.uint64), words, side="right")
+        counts += np.bincount(placed, minlength=len(firsts))
+    return counts

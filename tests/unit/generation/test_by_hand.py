@@ -1,14 +1,19 @@
 """Batches made by hand: the companies of a file, and what is refused in one."""
 
+import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from fleetgen.domain.records import Stream
+from fleetgen.domain.companies import Fleet, active_fleet
+from fleetgen.domain.records import ALGORITHM, Segment, Stream
 from fleetgen.errors import UsageError
 from fleetgen.generation.by_hand import companies_by_hand, events_by_hand, fleet_of_file, truth_beside
 from support.domain_cases import QUARTER, emulated
+
+USUAL = "e18ddade6627c353488870b65a7db71c92fad9cde9b5ba81ad8351b1a0e613ec"
 
 
 def lines(count: int = 5) -> list[bytes]:
@@ -69,3 +74,37 @@ def test_a_damaged_truth_is_told_with_its_remedy(tmp_path: Path) -> None:
     truth_beside(path).write_text("{}\n")
     with pytest.raises(UsageError, match=r"is damaged: make .* again, or remove its truth"):
         fleet_of_file(path, emulated())
+
+
+@pytest.mark.parametrize(("drivers", "count"), [(1, 600_000), (10, 2_000_000), (1000, 3_000_000)])
+def test_no_block_of_a_large_batch_is_large(drivers: int, count: int) -> None:
+    # given the companies of one company's worth of drivers, or of many
+    settings = emulated(drivers_per_company=drivers if drivers == 1 else 10)
+    fleet = fleet_of(max(1, drivers // 10))
+    batch = events_by_hand(settings, QUARTER, count, fleet)
+    assert batch.rows == count
+    assert max(batch.block_rows) < 80_000, "a block is what is in memory at once"
+
+
+def test_the_events_of_a_large_batch_fill_the_interval_in_order() -> None:
+    batch = events_by_hand(emulated(drivers_per_company=2), QUARTER, 300_000, fleet_of(1))
+    events = [json.loads(line) for piece in batch.pieces() for line in bytes(piece.lines).splitlines()]
+    order = [(event["driver_id"], event["timestamp"]) for event in events]
+    assert order == sorted(order)
+    assert len({event["event_id"] for event in events}) == 300_000
+    minutes = Counter(event["timestamp"][:16] for event in events)
+    assert len(minutes) == 15
+    assert all(18_500 < number < 21_500 for number in minutes.values())
+    of_drivers = Counter(event["driver_id"] for event in events)
+    assert all(148_000 < number < 152_000 for number in of_drivers.values())
+
+
+def test_a_batch_by_hand_of_usual_size_has_the_bytes_that_it_always_had() -> None:
+    batch = events_by_hand(emulated(), QUARTER, 5000, fleet_of(10))
+    lines_of_it = b"".join(bytes(piece.lines) for piece in batch.pieces())
+    assert hashlib.sha256(lines_of_it).hexdigest() == USUAL
+
+
+def fleet_of(companies: int) -> Fleet:
+    first = Segment(1, 0, ALGORITHM, 0, 0, 0, emulated())
+    return active_fleet([first], companies, 0)
