@@ -6,12 +6,15 @@ memory is its own.
 
 import argparse
 import multiprocessing
+import os
 import resource
 import shutil
+import sqlite3
 import statistics
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,8 @@ GOAL_LARGE_SECONDS = 3.0
 GOAL_LARGE_BYTES = 450 << 20
 GOAL_HUGE_BYTES = 600 << 20
 GOAL_FLAT = 1.5
+FEW_COMPANIES, MANY_COMPANIES = 1000, 10_000_000
+AMONG_BATCHES = 60
 KEEP_SECONDS = 5
 """Short, so that within the run old files go as they do within the hours of a real one."""
 
@@ -102,6 +107,48 @@ def one_by_one(folder: Path, count: int) -> dict[str, Any]:
         if len(seconds) % 50 == 0:
             files.append(_files(folder))
     return {"seconds": seconds, "upkeep": upkeep, "files": files, "peak": peak_bytes()}
+
+
+def among_companies(folder: Path, count: int) -> dict[str, Any]:
+    """Carry small batches where so many companies are known already; return seconds of a batch of each stream and sizes."""
+    publish_small(folder, AMONG_BATCHES)
+    _engine(folder).close()
+    know(Layout(folder).company_index, count)
+    engine, seconds = _engine(folder), []
+    for company, event in zip(*(_entries(folder, stream) for stream in Stream), strict=False):
+        took = seconds_of(lambda one=company: engine.carry(Stream.COMPANIES, [one]))  # type: ignore[misc]
+        seconds.append(took + seconds_of(lambda one=event: engine.carry(Stream.EVENTS, [one])))  # type: ignore[misc]
+    size = Layout(folder).company_index.stat().st_size
+    opened = seconds_of(lambda: _engine(folder))
+    return {"seconds": seconds, "opened": opened, "size": size, "peak": peak_bytes()}
+
+
+def know(index: Path, count: int) -> None:
+    """Write so many companies of nobody into the index, in the order of their ids."""
+    with closing(sqlite3.connect(index)) as connection:
+        for part in range(256):
+            ids = sorted(os.urandom(16) for _ in range(count // 256))
+            rows = ((bytes([part]) + each[1:],) for each in sorted(ids, key=lambda each: each[1:]))
+            connection.executemany("INSERT OR IGNORE INTO companies VALUES (?, 1)", rows)
+            connection.commit()
+
+
+def report_among(few: dict[str, Any], many: dict[str, Any]) -> None:
+    """Print what a batch costs among few companies and among many."""
+    rows = [
+        [
+            f"{count:,}",
+            *(f"{each * 1e3:.0f}" for each in (statistics.median(found["seconds"]), found["opened"])),
+            f"{found['size'] / 2**20:.1f}",
+            f"{found['peak'] / 2**20:.0f}",
+        ]
+        for count, found in ((FEW_COMPANIES, few), (MANY_COMPANIES, many))
+    ]
+    print_table(["companies known", "a batch of each stream, ms", "start, ms", "index, MiB", "peak, MiB"], rows)
+    ratio = statistics.median(many["seconds"]) / statistics.median(few["seconds"])
+    print_goal(
+        f"a batch among {MANY_COMPANIES:,} at most {GOAL_FLAT} times one among few ({ratio:.2f})", ratio <= GOAL_FLAT
+    )
 
 
 def _files(folder: Path) -> int:
@@ -184,6 +231,10 @@ def main() -> None:
         print_goal(
             f"a backlog of 1,000 small batches at {GOAL_BACKLOG:.0f} batches/s ({rate:.0f})", rate >= GOAL_BACKLOG
         )
+        few, many = (
+            apart(among_companies, Path(folder) / str(count), count) for count in (FEW_COMPANIES, MANY_COMPANIES)
+        )
+        report_among(few, many)
         report_small(apart(one_by_one, Path(folder) / "small", count))
 
 
