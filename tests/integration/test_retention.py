@@ -3,6 +3,8 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,11 @@ from fleetgen.generation.checking import check, remake
 from fleetgen.generation.cleaning import clean
 from fleetgen.generation.expecting import expected_content
 from fleetgen.generation.inspecting import batch_facts
-from fleetgen.storage.pruning import pruned_before
+from fleetgen.medallion.carrying.carrier import Carrier
+from fleetgen.medallion.embedded.engine import EmbeddedEngine
+from fleetgen.storage.pruning import note_pruned, pruned_before
+from fleetgen.telemetry.logs import start_logging
+from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
 from support.simulation import Simulation, simulated
 
 KEPT = 50
@@ -189,3 +195,24 @@ def test_the_own_pipeline_counts_only_where_the_set_has_one(simulation: Simulati
     simulation.start()
     simulation.run_for(1)
     assert len(folders(simulation, Stream.EVENTS)) == KEPT
+
+
+def test_a_pipeline_without_tables_is_not_waited_for_because_of_what_was_pruned(simulation: Simulation) -> None:
+    # given a dataset of which all batches were pruned, and a pipeline that has none of them, as after its tables were removed
+    simulation.run_for(20)
+    layout = simulation.loaded.layout
+    published = {stream: simulation.dataset.manifest().head(stream).next_batch for stream in Stream}
+    for stream, number in published.items():
+        note_pruned(layout, stream, number)
+    said, metrics = StringIO(), PipelineMetrics("emulated")
+    engines = partial(EmbeddedEngine, layout, beat=lambda: None)
+    carrier = Carrier(layout, engines, simulation.clock, start_logging("pipeline", said), metrics)
+    carrier.hold()
+    # when it looks for work
+    assert carrier.step(lambda: False)
+    # then it says what it will never have, is behind with nothing, and has nothing to do
+    known = simulation.dataset.manifest().consumers["pipeline"]
+    assert {stream: known.has(stream) for stream in Stream} == {s: n - 1 for s, n in published.items()}
+    assert "were pruned before they were carried" in said.getvalue()
+    assert not carrier.step(lambda: False)
+    carrier.drop()

@@ -160,7 +160,7 @@ class Backfill:
                 commit(self.dataset, dataset_id, self._makers, batches)
             except DatasetChanged as fault:
                 raise FleetgenError(
-                    "The dataset was paused meanwhile; what was made is kept. Resume, then call again to go on."
+                    "The dataset was paused or cleaned meanwhile; what was made before is kept. Resume, then call again to go on."
                 ) from fault
             yield from batches
 

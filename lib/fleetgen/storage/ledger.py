@@ -304,4 +304,7 @@ class Ledger:
         try:
             return _ENTRY.validate_json(line)
         except ValidationError as fault:
-            raise ManifestError(f"{self.path} has a line that is no entry: {line[:80]!r}") from fault
+            raise ManifestError(
+                f"{self.path} has a line that is no entry: {line[:80]!r}. Stop the set, move that file away, and start "
+                "the set again: the ledger is made anew from the batches."
+            ) from fault

@@ -118,8 +118,12 @@ class Carrier:
 
     def _is_due(self, manifest: Manifest, stream: Stream) -> bool:
         """Whether there are batches to carry that no damaged one holds up."""
-        known = self._engine.next_batch(stream) if self._engine else 0
-        return manifest.head(stream).next_batch > known and not self.holding.holds(stream, self.clock.now())
+        published, engine = manifest.head(stream).next_batch, self._engine
+        if engine is None or published <= engine.next_batch(stream):
+            lacking = engine is None and published > 0
+        else:
+            lacking = published > self._first(engine, stream)  # what was pruned can be carried no more
+        return lacking and not self.holding.holds(stream, self.clock.now())
 
     def _try(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
         """Carry batches of a stream; a damaged one holds up its own stream alone, until it is repaired."""
@@ -152,7 +156,7 @@ class Carrier:
             self._engine = self._open_engine(manifest.dataset_id)
             self._dataset_id = manifest.dataset_id
             self._count_lines(self._engine)
-            self._acknowledge(manifest, _in_tables(self._engine), anew=True)
+            self._acknowledge(manifest, self._passed(self._engine), anew=True)
         return self._engine
 
     def _held_by_nothing(self) -> None:
@@ -181,7 +185,7 @@ class Carrier:
             self._count_lines(engine)
         else:
             self._totals.add(stream, carried)
-        self._acknowledge(manifest, _in_tables(engine), latencies)
+        self._acknowledge(manifest, self._passed(engine), latencies)
         self._tell(stream, entries, carried, latencies)
 
     def _first(self, engine: Engine, stream: Stream) -> int:
@@ -196,6 +200,10 @@ class Carrier:
                 stream=stream.value,
             )
         return max(following, kept)
+
+    def _passed(self, engine: Engine) -> dict[Stream, int]:
+        """Return the number of the newest batch of each stream that every table has, or that none can get any more."""
+        return {stream: self._first(engine, stream) - 1 for stream in Stream}
 
     def _acknowledge(
         self, manifest: Manifest, numbers: dict[Stream, int], latencies: Latencies | None = None, anew: bool = False
@@ -240,11 +248,6 @@ class Carrier:
             silver_to_gold_seconds=round(took.silver_to_gold, 6),
             end_to_end_seconds=round(took.end_to_end, 6),
         )
-
-
-def _in_tables(engine: Engine) -> dict[Stream, int]:
-    """Return the number of the newest batch of each stream that every table has."""
-    return {stream: engine.next_batch(stream) - 1 for stream in Stream}
 
 
 def _up_to(lines: int, entries: Sequence[BatchEntry]) -> Sequence[BatchEntry]:
