@@ -35,7 +35,7 @@ _COMMANDS = {
     "run": _Listed("running", "Run one process in the foreground; what supervisord starts."),
     "mode": _Listed("configuration", "Show the mode, or set it by editing that one line."),
     "config": _Listed("configuration", "Check, show and choose the configuration."),
-    "init": _Listed("configuration", "Make DIRECTORY a place for a set of its own."),
+    "init": _Listed("initialising", "Make DIRECTORY a place for a set of its own."),
     "pause": _Listed("lifecycle", "Publish nothing until `resume`; survives restarts."),
     "resume": _Listed("lifecycle", "Go on with the next interval."),
     "clean": _Listed("lifecycle", "Delete the whole dataset; logs stay unless asked."),
