@@ -42,17 +42,8 @@ def install(folder: Path, wheel: Path, extra: str = "") -> Path:
         _link(name, seen)
     (site / "seen.pth").write_text(f"{seen}\n")
     wanted = f"{wheel}[{extra}]" if extra else str(wheel)
-    command = [
-        sys.executable,
-        "-I",
-        "-m",
-        "pip",
-        "--python",
-        folder / "bin" / "python",
-        "install",
-        "--no-index",
-        wanted,
-    ]
+    pip = [sys.executable, "-I", "-m", "pip", "--python", str(programs / "python")]
+    command = [*pip, "install", "--no-index", wanted]
     installed = subprocess.run(command, env=detached(), capture_output=True, text=True, timeout=120)
     assert installed.returncode == 0, installed.stderr
     return programs
