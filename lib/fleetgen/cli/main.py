@@ -36,6 +36,7 @@ _COMMANDS = {
     "mode": _Listed("configuration", "Show the mode, or set it by editing that one line."),
     "config": _Listed("configuration", "Check, show and choose the configuration."),
     "init": _Listed("initialising", "Make DIRECTORY a place for a set of its own."),
+    "doctor": _Listed("doctor", "Look whether this machine has what the set needs."),
     "pause": _Listed("lifecycle", "Publish nothing until `resume`; survives restarts."),
     "resume": _Listed("lifecycle", "Go on with the next interval."),
     "clean": _Listed("lifecycle", "Delete the whole dataset; logs stay unless asked."),
