@@ -63,23 +63,24 @@ def _engine(config: Config | None) -> str:
 
 
 def _packages(check: str, names: tuple[str, ...], wanted: bool, needed: bool) -> Finding:
-    """Look whether packages are there and can be imported; in a process of its own, for a broken one may end it."""
+    """Look whether packages are there and, where they are wanted, can be imported."""
     extra = check.removeprefix("extra ")
     remedy = f"`pip install 'fleetgen[{extra}]'`" if extra != check else "install fleetgen again"
     lacking = [name for name in names if find_spec(name) is None]
-    if lacking and not wanted:
-        return fine(check, f"not installed, and not wanted by the configuration; {remedy} brings it")
+    if not wanted:
+        absent = f"not installed, and not wanted by the configuration; {remedy} brings it"
+        return fine(check, absent if lacking else f"{_versions(names)}; not wanted by the configuration")
     says = f"without {' and '.join(lacking)}" if lacking else _refused(names)
     if not says:
-        return fine(check, ", ".join(_versioned(name) for name in names))
-    if wanted and needed:
-        off = f", or set {extra}.enabled = false" if extra in ("control", "pipeline") else ""
-        return fault(check, says, f"{remedy}{off}")
-    return warning(check, says, remedy)
+        return fine(check, _versions(names))
+    if not needed:
+        return warning(check, says, remedy)
+    off = f", or set {extra}.enabled = false" if extra in ("control", "pipeline") else ""
+    return fault(check, says, f"{remedy}{off}")
 
 
 def _refused(names: tuple[str, ...]) -> str:
-    """Return why packages cannot be imported; nothing if they can."""
+    """Return why packages cannot be imported; nothing if they can. A process of its own tries: a broken one may end it."""
     command = [sys.executable, "-c", f"import {', '.join(names)}"]
     try:
         tried = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_IMPORT_SECONDS)
@@ -91,9 +92,14 @@ def _refused(names: tuple[str, ...]) -> str:
     return f"importing {', '.join(names)} fails: {last[0]}"
 
 
+def _versions(names: tuple[str, ...]) -> str:
+    return ", ".join(_versioned(name) for name in names)
+
+
 def _versioned(name: str) -> str:
     try:
-        return f"{name} {version(_DISTRIBUTIONS.get(name, name))}"
+        found = _DISTRIBUTIONS.get(name, name)
+        return f"{found} {version(found)}"
     except PackageNotFoundError:
         return name
 
