@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import tomli_w
 
+from fleetgen.cli.importing import import_config
 from fleetgen.cli.output import with_config
 from fleetgen.config.editing import keep_beside, set_mode, write_config
 from fleetgen.config.loading import load, parse
@@ -62,6 +63,9 @@ def use(name: str, config_file: Path) -> None:
         kept = f" The file that was there is kept as {keep_beside(config_file)}."
     write_config(config_file, text)
     click.echo(f"{config_file} is now the preset {name}.{kept} A running set follows within a second.")
+
+
+config.add_command(import_config)
 
 
 @click.command
