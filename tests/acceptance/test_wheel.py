@@ -14,6 +14,7 @@ from zipfile import ZipFile
 import pytest
 
 from support.configs import ETC, REPOSITORY
+from support.earlier import PRESETS
 from support.patience import wait_for
 from support.sets import free_ports
 from support.wheels import build, detached, install
@@ -124,12 +125,19 @@ def test_core_alone_makes_history_and_runs_a_set(built: tuple[Path, Path], tmp_p
 def test_core_alone_names_the_extra_that_is_missing(built: tuple[Path, Path], tmp_path: Path) -> None:
     place = Place(tmp_path, built[1], enabled=("control",))
 
-    refused = place.call("up")
-    asked = place.call("query", "SELECT 1")
+    refused, asked = place.call("up"), place.call("query", "SELECT 1")
+    old = place.folder / "old.yaml"
+    old.write_text(PRESETS["config.small.yaml"])
+    imported, looked = place.call("config", "import", str(old)), place.call("doctor", "--json")
 
-    assert (refused.returncode, asked.returncode) == (71, 71)
+    assert (refused.returncode, asked.returncode, imported.returncode, looked.returncode) == (71, 71, 71, 1)
     assert "fleetgen[control]" in refused.stderr
     assert "fleetgen[pipeline]" in asked.stderr
+    assert "fleetgen[yaml]" in imported.stderr
+    checks = {each["check"]: each for each in json.loads(looked.stdout)["checks"]}
+    assert [name for name, each in checks.items() if each["verdict"] == "fault"] == ["extra control"]
+    assert "fleetgen[control]" in checks["extra control"]["remedy"]
+    assert checks["extra pipeline"]["says"].startswith("not installed")
 
 
 def test_extra_control_serves_the_api(built: tuple[Path, Path], tmp_path: Path) -> None:
@@ -160,6 +168,15 @@ def test_extra_pipeline_fills_tables(built: tuple[Path, Path], tmp_path: Path) -
     asked = place.call("query", "SELECT count(*) AS n FROM companies", "--format", "json")
 
     assert json.loads(asked.stdout)["n"] > 0
+
+
+def test_extra_yaml_imports_the_earlier_configuration(built: tuple[Path, Path], tmp_path: Path) -> None:
+    place = Place(tmp_path, built[1], "yaml")
+    old = place.folder / "old.yaml"
+    old.write_text(PRESETS["config.small.yaml"])
+
+    assert place.call("config", "import", str(old), "--output", "etc/small.toml").returncode == 0
+    assert place.call("config", "check", "--config", "etc/small.toml").returncode == 0
 
 
 def _when_answered(place: Place) -> Any:
