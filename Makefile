@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run observe test test-unit soak check format lint types imports sizes bench profile screenshots dashboards coverage lock clean .run .dev .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit soak check format lint types imports sizes dist bench profile screenshots dashboards coverage lock clean .run .dev .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,6 +53,9 @@ imports: .dev
 
 sizes: .dev ## print how long functions and files are
 	@$(BIN)/python packaging/sizes
+
+dist: .run ## build sdist and wheel into dist/; the same sources give the same bytes
+	@packaging/dist $(BIN)/python
 
 bench: .dev ## measure throughput, cadence and memory beside their peers
 	@for program in tests/benchmarks/bench_*.py; do $(BIN)/python "$$program" || exit 1; done

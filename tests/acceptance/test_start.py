@@ -28,6 +28,7 @@ HELP: dict[str, frozenset[str]] = {
     **dict.fromkeys(("mode", "config", "init"), EDITING),
     **dict.fromkeys(("query", "tables"), ASKING),
     "status": SET | ASKING,
+    "doctor": SET,
     "run": frozenset({"pydantic"}),
     "logs": frozenset({"pydantic", "rich", "structlog"}),
     "metrics": frozenset({"pydantic", "rich", "prometheus_client"}),

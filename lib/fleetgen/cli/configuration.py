@@ -1,27 +1,16 @@
-"""Owns the commands about the configuration: config, mode, init."""
+"""Owns the commands about the configuration: config, mode."""
 
 import json
-import shutil
 from pathlib import Path
 
 import click
 import tomli_w
 
+from fleetgen.cli.importing import import_config
 from fleetgen.cli.output import with_config
-from fleetgen.cli.welcome import quoted
 from fleetgen.config.editing import keep_beside, set_mode, write_config
 from fleetgen.config.loading import load, parse
-from fleetgen.config.presets import (
-    CONFIG_FILE,
-    SCHEMA_FILE,
-    json_schema,
-    preset_for_use,
-    preset_names,
-    preset_text,
-    shipped,
-)
-from fleetgen.errors import CannotCreate
-from fleetgen.storage.files import cannot_create
+from fleetgen.config.presets import json_schema, preset_for_use, preset_names, preset_text
 
 
 @click.group
@@ -76,6 +65,9 @@ def use(name: str, config_file: Path) -> None:
     click.echo(f"{config_file} is now the preset {name}.{kept} A running set follows within a second.")
 
 
+config.add_command(import_config)
+
+
 @click.command
 @click.argument("mode", required=False, type=click.Choice(["emulated", "production"]))
 @with_config
@@ -89,23 +81,3 @@ def mode(mode: str | None, config_file: Path) -> None:
         click.echo(f"The mode is already {mode}.")
     else:
         click.echo(f"The mode is now {mode}; it was {before}. A running set follows within a second.")
-
-
-@click.command
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--preset", default="emulated", show_default=True, help="The preset to begin with.")
-def init(directory: Path, preset: str) -> None:
-    """Make DIRECTORY a place for a set of its own: etc/ with a configuration, the presets and the schema."""
-    etc = directory / "etc"
-    target = etc / CONFIG_FILE
-    if target.exists():
-        raise CannotCreate(f"{target} exists already: nothing was changed.")
-    text = preset_for_use(preset)
-    try:
-        etc.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(shipped() / "presets", etc / "presets", dirs_exist_ok=True)
-        (etc / SCHEMA_FILE).write_text(json_schema(), encoding="utf-8")
-    except OSError as fault:
-        raise cannot_create(etc, fault) from fault
-    write_config(target, text)
-    click.echo(f"{target} is ready. Start the set with:\n\n  fleetgen up --config {quoted(target)}\n")

@@ -11,6 +11,11 @@ _PACKAGES = {"control": ("fastapi", "uvicorn"), "pipeline": ("duckdb", "deltalak
 _PAGE = ("nicegui", "websockets")
 
 
+def packages_of_extras() -> dict[str, tuple[str, ...]]:
+    """Return which packages each extra brings, by the names that they are imported by."""
+    return {**_PACKAGES, "dashboard": _PAGE, "yaml": ("yaml",)}
+
+
 def has_page() -> bool:
     """Whether the packages of the page are installed; without them the API works as ever."""
     return all(find_spec(name) is not None for name in _PAGE)
