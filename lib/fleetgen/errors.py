@@ -83,3 +83,9 @@ class DatasetChanged(FleetgenError):
 
 class Interrupted(FleetgenError):
     """A stop was asked for in the middle of work; nothing of it was published."""
+
+
+class EndedByHand(FleetgenError):
+    """Interrupted."""
+
+    exit_status = 130

@@ -29,6 +29,7 @@ HELP: dict[str, frozenset[str]] = {
     **dict.fromkeys(("query", "tables"), ASKING),
     "status": SET | ASKING,
     "run": frozenset({"pydantic"}),
+    **dict.fromkeys(("completion", "help"), frozenset()),
     "logs": frozenset({"pydantic", "rich", "structlog"}),
     "metrics": frozenset({"pydantic", "rich", "prometheus_client"}),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import tomli_w
 
+from fleetgen.cli.completing import offer_presets
 from fleetgen.cli.output import with_config
 from fleetgen.cli.welcome import quoted
 from fleetgen.config.editing import keep_beside, set_mode, write_config
@@ -63,7 +64,7 @@ def presets(config_file: Path) -> None:
 
 
 @config.command
-@click.argument("name")
+@click.argument("name", shell_complete=offer_presets)
 @with_config
 def use(name: str, config_file: Path) -> None:
     """Replace the configuration by a preset; the file that was there is kept as .bak."""
@@ -93,7 +94,9 @@ def mode(mode: str | None, config_file: Path) -> None:
 
 @click.command
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--preset", default="emulated", show_default=True, help="The preset to begin with.")
+@click.option(
+    "--preset", default="emulated", show_default=True, shell_complete=offer_presets, help="The preset to begin with."
+)
 def init(directory: Path, preset: str) -> None:
     """Make DIRECTORY a place for a set of its own: etc/ with a configuration, the presets and the schema."""
     etc = directory / "etc"

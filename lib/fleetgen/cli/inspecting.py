@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fleetgen.cli.completing import offer_batches
 from fleetgen.cli.data import STREAM
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.domain.records import Stream
@@ -24,7 +25,7 @@ _MOST_ISSUES = 50
 
 @click.command
 @click.argument("stream", type=STREAM)
-@click.argument("batch_id")
+@click.argument("batch_id", shell_complete=offer_batches)
 @click.option("--lines", type=click.IntRange(0), default=5, show_default=True, help="Lines of data to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every issue.")
 @with_config

@@ -12,8 +12,9 @@ from rich.table import Table
 from fleetgen import scoring
 from fleetgen.cli.console import wide_console
 from fleetgen.cli.data import STREAM
+from fleetgen.cli.interrupting import interruptible
 from fleetgen.cli.output import load_in_use, moment, with_config
-from fleetgen.cli.progress import progress_bar
+from fleetgen.cli.progress import progress
 from fleetgen.domain.records import Stream
 from fleetgen.scoring import MOST_LISTED, Choice, Finding, Score
 
@@ -83,15 +84,15 @@ def score(
     choice = Choice(streams, moment("--from", start), moment("--until", until), batches)
     listed = most if most is not None else MOST_LISTED if as_json else _MOST_SHOWN
     data = load_in_use(config_file).layout.data
-    with progress_bar() as bar:
-        task = bar.add_task("Scoring", total=None)
+    nothing_changed = "nothing was changed, and the same command scores from the beginning."
+    with interruptible(lambda: nothing_changed), progress("Scoring") as tell:
         found = scoring.score(
             data,
             quarantine or None,
             accepted or None,
             choice,
             listed,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            tell,
         )
     if as_json:
         click.echo(json.dumps(found.facts(), indent=2))

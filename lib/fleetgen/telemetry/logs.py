@@ -20,8 +20,12 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *ran
 _LEVEL_COLOURS = {"warning": "33", "error": "31", "critical": "31"}
 
 
-def start_logging(logger: str, stream: TextIO = sys.stdout) -> Logger:
-    """Write log lines to a stream from now on: sentences on a terminal, JSON Lines otherwise. Returns the logger."""
+def start_logging(logger: str, stream: TextIO | None = None) -> Logger:
+    """Write log lines to a stream from now on: sentences on a terminal, JSON Lines otherwise. Returns the logger.
+
+    Without a stream it is standard output as it is now.
+    """
+    stream = stream or sys.stdout
     shape: Callable[[Any, str, Any], str] = _readable if stream.isatty() else _as_json
     processors: list[Processor] = [
         structlog.processors.add_log_level,

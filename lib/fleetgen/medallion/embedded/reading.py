@@ -72,7 +72,7 @@ def connect(layout: Layout, with_bronze: bool) -> duckdb.DuckDBPyConnection:
     """
     spill = temporary_folder(layout.data) / f"fleetgen-query-{os.getpid()}"
     connection = duckdb.connect(config=asking().settings(spill))
-    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = true; SET enable_progress_bar_print = false")
     for layer in LAYERS:
         connection.execute(f"CREATE SCHEMA {layer}")
     for form, delta in _existing(layout):
