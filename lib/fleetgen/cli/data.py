@@ -69,8 +69,8 @@ def generate(
             by_hand.truth_beside(output).unlink(missing_ok=True)  # it told of what the output held before
         corrupted = _write(batch, target, truth)
     if output is not None:
-        told = f", {corrupted} of them with an issue: see {beside}" if beside is not None else ""
-        click.echo(f"{output}: {batch.rows} {stream}{told}")
+        told = f", {corrupted:,} of them with an issue: see {beside}" if beside is not None else ""
+        click.echo(f"{output}: {batch.rows:,} {stream}{told}")
 
 
 def _events(

@@ -9,7 +9,6 @@ from typing import NoReturn
 
 import click
 
-from fleetgen.cli.colours import coloured
 from fleetgen.cli.completing import offer_processes
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.config.loading import LoadedConfig
@@ -17,6 +16,7 @@ from fleetgen.errors import UsageError
 from fleetgen.logbook.files import GREATEST_LIMIT, LogFiles, and_worse
 from fleetgen.logbook.lines import LEVELS, LogLine
 from fleetgen.supervision.programs import programs
+from fleetgen.telemetry.colours import coloured
 from fleetgen.telemetry.logs import sentence
 
 _LOOK_MILLISECONDS = 100

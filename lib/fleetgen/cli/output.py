@@ -13,6 +13,7 @@ from fleetgen.cli.calling import pasteable
 from fleetgen.domain.records import instant
 from fleetgen.errors import EndedByHand, FleetgenError, UsageError
 from fleetgen.storage.files import remedy_of
+from fleetgen.telemetry.colours import coloured
 
 if TYPE_CHECKING:
     from fleetgen.config.loading import LoadedConfig
@@ -43,13 +44,18 @@ def default_config() -> Path:
 
 def load_in_use(config_file: Path) -> "LoadedConfig":
     """Return the configuration; while it is invalid, the last good one, with a warning: a running set uses that."""
+    return load_and_fault(config_file)[0]
+
+
+def load_and_fault(config_file: Path) -> tuple["LoadedConfig", str | None]:
+    """Return the same, and what is wrong with the file as it is now."""
     from fleetgen.config.watching import load_or_last_good_beside  # help needs no configuration
 
     loaded, fault = load_or_last_good_beside(config_file)
     if fault is not None:
         warning = pasteable(f"the last valid configuration is used. {fault}")
-        click.echo(click.style("fleetgen: ", fg="yellow") + warning, err=True)
-    return loaded
+        click.echo(click.style("fleetgen: ", fg="yellow") + warning, err=True, color=coloured(sys.stderr))
+    return loaded, fault
 
 
 def moment(option: str, text: str | None) -> int | None:
@@ -90,12 +96,12 @@ def guarded(main: Callable[..., Any]) -> Callable[..., Any]:
 
 def say(message: str) -> None:
     """Say what was done; the commands in it are as they are called from here."""
-    click.echo(pasteable(message))
+    click.echo(pasteable(message), color=coloured(sys.stdout))
 
 
 def say_fault(message: str) -> None:
     """Say what is wrong, on standard error."""
-    click.echo(click.style("fleetgen: ", fg="red") + pasteable(message), err=True)
+    click.echo(click.style("fleetgen: ", fg="red") + pasteable(message), err=True, color=coloured(sys.stderr))
 
 
 def fail(message: str, status: int) -> NoReturn:

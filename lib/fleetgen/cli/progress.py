@@ -12,7 +12,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from fleetgen.cli.colours import is_dumb
+from fleetgen.telemetry.colours import is_dumb
 
 _PATIENCE_SECONDS = 1.0
 """Work that may well be short shows nothing before."""

@@ -142,7 +142,7 @@ def _print_findings(console: Console, title: str, findings: list[Finding], count
         what = " ".join(filter(None, (each.issue_type, each.field)))
         console.print(f"  {each.stream} {each.batch_id} line {each.line}  {what}  {each.record_id}", markup=False)
     if count > len(findings):
-        console.print(f"  … and {count - len(findings)} more: --list N shows N of them, --json more")
+        console.print(f"  … and {count - len(findings):,} more: --list N shows N of them, --json more")
 
 
 def _notes(facts: dict[str, Any]) -> list[str]:
@@ -156,9 +156,9 @@ def _notes(facts: dict[str, Any]) -> list[str]:
         notes.append("Nothing was injected into these batches: see [quality] in the configuration.")
     if facts["not_judged"] or facts["rows_without_id"]:
         notes.append(
-            f"{facts['not_judged']} records with an issue lack their id, so that by id nobody can judge them; "
-            f"{facts['rows_without_id']} rows of the pipeline have no id."
+            f"{facts['not_judged']:,} records with an issue lack their id, so that by id nobody can judge them; "
+            f"{facts['rows_without_id']:,} rows of the pipeline have no id."
         )
     if facts["ids_not_found"]:
-        notes.append(f"{facts['ids_not_found']} ids are of no record in these batches.")
+        notes.append(f"{facts['ids_not_found']:,} ids are of no record in these batches.")
     return notes

@@ -79,7 +79,7 @@ def query(sql: str, form: str | None, config_file: Path) -> None:
             raise KeyboardInterrupt from None
         except duckdb.CatalogException as fault:
             listed = f"{_reason(fault)}\n`fleetgen tables` lists what there is."
-            raise (UsageError(listed) if reading.has_tables(layout) else reading.NoTables()) from fault
+            raise (UsageError(listed) if reading.has_tables(layout) else reading.nothing_there(layout)) from fault
         except duckdb.Error as fault:
             raise UsageError(_reason(fault)) from fault
 
