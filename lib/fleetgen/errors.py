@@ -25,10 +25,20 @@ class DifferenceFound(FleetgenError):
     exit_status = 1
 
 
+class NothingThere(FleetgenError):
+    """There is nothing to look at yet."""
+
+    exit_status = 66
+
+
 class Unreachable(FleetgenError):
     """The process set does not answer: start it with `fleetgen up`."""
 
     exit_status = 69
+
+
+class NotRunning(Unreachable):
+    """The set is not running: start it with `fleetgen up`."""
 
 
 class SystemLacks(FleetgenError):
@@ -73,6 +83,15 @@ class ManifestError(FleetgenError):
     exit_status = 78
 
 
+class NoDataset(ManifestError, NothingThere):
+    """There is no dataset: start one with `fleetgen up`."""
+
+    exit_status = NothingThere.exit_status
+
+    def __init__(self, data: object) -> None:
+        super().__init__(f"There is no dataset in {data}: start one with `fleetgen up`.")
+
+
 class DamagedManifest(ManifestError):
     """The manifest is damaged and will be made anew from the other files."""
 
@@ -83,3 +102,9 @@ class DatasetChanged(FleetgenError):
 
 class Interrupted(FleetgenError):
     """A stop was asked for in the middle of work; nothing of it was published."""
+
+
+class EndedByHand(FleetgenError):
+    """Interrupted."""
+
+    exit_status = 130

@@ -30,6 +30,7 @@ HELP: dict[str, frozenset[str]] = {
     "status": SET | ASKING,
     "doctor": SET,
     "run": frozenset({"pydantic"}),
+    **dict.fromkeys(("completion", "help"), frozenset()),
     "logs": frozenset({"pydantic", "rich", "structlog"}),
     "metrics": frozenset({"pydantic", "rich", "prometheus_client"}),
 }

@@ -1,16 +1,21 @@
 """Owns the commands about the configuration: config, mode."""
 
 import json
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import tomli_w
 
+from fleetgen.cli.completing import offer_presets
 from fleetgen.cli.importing import import_config
 from fleetgen.cli.output import with_config
-from fleetgen.config.editing import keep_beside, set_mode, write_config
-from fleetgen.config.loading import load, parse
+from fleetgen.config.editing import RUNNING_TABLES, keep_beside, set_mode, with_preset, write_config
+from fleetgen.config.loading import load, parse, read_text
 from fleetgen.config.presets import json_schema, preset_for_use, preset_names, preset_text
+from fleetgen.errors import ConfigurationError
+from fleetgen.supervision.deeds import tell
 
 
 @click.group
@@ -52,17 +57,48 @@ def presets(config_file: Path) -> None:
 
 
 @config.command
-@click.argument("name")
+@click.argument("name", shell_complete=offer_presets)
 @with_config
 def use(name: str, config_file: Path) -> None:
-    """Replace the configuration by a preset; the file that was there is kept as .bak."""
-    text = preset_for_use(name)
-    parse(text, config_file)
-    kept = ""
+    """Replace the configuration by a preset.
+
+    What the file says of this machine stays: [paths], [metrics], [control], [pipeline] and [supervisor], with ports and
+    token. The file that was there is kept as .bak.
+
+    \b
+    Examples:
+      fleetgen config presets
+      fleetgen config use quality-demo
+    """
+    text, kept, stays = preset_for_use(name), "", ""
     if config_file.exists():
+        text, stays = _with_own_place(config_file, text)
         kept = f" The file that was there is kept as {keep_beside(config_file)}."
+    parse(text, config_file)
     write_config(config_file, text)
-    click.echo(f"{config_file} is now the preset {name}.{kept} A running set follows within a second.")
+    _tell_edit(config_file, f"by command: the preset {name}")
+    click.echo(f"{config_file} is now the preset {name}.{stays}{kept} A running set follows within a second.")
+
+
+def _with_own_place(config_file: Path, preset: str) -> tuple[str, str]:
+    """Return a preset's text with what the present file says of this machine, and a sentence that says so.
+
+    Of a file that is no valid configuration nothing is kept.
+    """
+    try:
+        present = read_text(config_file)
+        parse(present, config_file)
+    except ConfigurationError:
+        return preset, " The file that was there is not valid, so nothing of it was taken over."
+    text = with_preset(present, preset)
+    tables = ", ".join(f"[{name}]" for name in RUNNING_TABLES if name in tomllib.loads(present))
+    return text, f" Where and how the set runs stays as it was ({tables})." if tables else ""
+
+
+def _tell_edit(config_file: Path, how: str) -> None:
+    """Let the log of the set that the file belongs to say who edited it."""
+    with suppress(ConfigurationError):
+        tell(load(config_file).layout.logs, f"Edited {config_file.name} {how}", "config")
 
 
 config.add_command(import_config)
@@ -77,6 +113,8 @@ def mode(mode: str | None, config_file: Path) -> None:
         click.echo(load(config_file).config.mode)
         return
     before = set_mode(config_file, mode)
+    if before != mode:
+        _tell_edit(config_file, f"by command: {mode} mode, before {before}")
     if before == mode:
         click.echo(f"The mode is already {mode}.")
     else:

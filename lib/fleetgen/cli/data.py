@@ -10,6 +10,7 @@ import click
 
 from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.schedule import floor
+from fleetgen.cli.completing import offer_batches
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.config.durations import Duration
 from fleetgen.config.loading import LoadedConfig
@@ -68,8 +69,8 @@ def generate(
             by_hand.truth_beside(output).unlink(missing_ok=True)  # it told of what the output held before
         corrupted = _write(batch, target, truth)
     if output is not None:
-        told = f", {corrupted} of them with an issue: see {beside}" if beside is not None else ""
-        click.echo(f"{output}: {batch.rows} {stream}{told}")
+        told = f", {corrupted:,} of them with an issue: see {beside}" if beside is not None else ""
+        click.echo(f"{output}: {batch.rows:,} {stream}{told}")
 
 
 def _events(
@@ -130,7 +131,7 @@ def _write(batch: Batch, target: BinaryIO, truth: BinaryIO | None = None) -> int
 
 @click.command
 @click.argument("stream", type=STREAM)
-@click.argument("batch_id")
+@click.argument("batch_id", shell_complete=offer_batches)
 @click.option("--clean", is_flag=True, help="Print the records as they were before issues were injected.")
 @with_config
 def replay(stream: str, batch_id: str, clean: bool, config_file: Path) -> None:

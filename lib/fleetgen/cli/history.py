@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from fleetgen.cadence.clock import system_now
+from fleetgen.cli.interrupting import interruptible
 from fleetgen.cli.output import moment, with_config
-from fleetgen.cli.progress import progress_bar
-from fleetgen.cli.workers import start_maker
+from fleetgen.cli.progress import progress
+from fleetgen.cli.workers import end_workers, start_maker
 from fleetgen.config.loading import load
 from fleetgen.domain.records import iso
 from fleetgen.errors import UsageError
@@ -34,14 +35,20 @@ def backfill(start: str | None, until: str | None, batches: int | None, jobs: in
     now = system_now()
     first = moment("--from", start)
     span = Span(first, moment("--until", until), batches)
-    with Backfill(loaded.layout, loaded.config, span, now) as history:
+    made = 0
+    with (
+        interruptible(lambda: f"{made:,} batches are made and kept; the same command goes on.", end_workers),
+        Backfill(loaded.layout, loaded.config, span, now) as history,
+    ):
         if first is None and batches is not None and history.is_empty():
             history.start_at(default_start(loaded.config, now, batches))
         end = history.begin()
-        made = 0
-        with progress_bar() as bar:
-            task = bar.add_task("Backfilling", total=history.batches_up_to(end))
+        with progress("Backfilling", history.batches_up_to(end)) as tell:
             for _ in history.fill(end, jobs, start_maker):
                 made += 1
-                bar.update(task, completed=made)
-    click.echo(f"{made} batches made: the dataset in {loaded.layout.data} now ends at {iso(history.stands_at())}.")
+                tell(made)
+    ends = f"ends at {iso(history.stands_at())}"
+    if made:
+        click.echo(f"{made:,} batches made: the dataset in {loaded.layout.data} now {ends}.")
+    else:
+        click.echo(f"Nothing to make: the dataset in {loaded.layout.data} already {ends}.")

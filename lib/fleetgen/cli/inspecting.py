@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fleetgen.cli.completing import offer_batches
+from fleetgen.cli.console import wide_console
 from fleetgen.cli.data import STREAM
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.domain.records import Stream
@@ -24,7 +26,7 @@ _MOST_ISSUES = 50
 
 @click.command
 @click.argument("stream", type=STREAM)
-@click.argument("batch_id")
+@click.argument("batch_id", shell_complete=offer_batches)
 @click.option("--lines", type=click.IntRange(0), default=5, show_default=True, help="Lines of data to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every issue.")
 @with_config
@@ -41,26 +43,29 @@ def inspect(stream: str, batch_id: str, lines: int, as_json: bool, config_file: 
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = wide_console()
     meta = facts["meta"]
     console.print(f"{meta['stream']} {meta['batch_id']}", style="bold", markup=False)
     for key in _SHOWN:
         console.print(f"  {key:<16} {meta[key]}", soft_wrap=True, markup=False)
     console.print(
-        f"  {'records':<16} {meta['record_count']} ({meta['valid_count']} valid, {meta['corrupted_count']} corrupted)"
+        f"  {'records':<16} {meta['record_count']:,} ({meta['valid_count']:,} valid, {meta['corrupted_count']:,} corrupted)"
     )
     for kind, count in meta["issue_counts"].items():
-        console.print(f"    {kind:<22} {count}", markup=False)
+        console.print(f"    {kind:<22} {count:,}", markup=False)
     for line in facts["lines"]:
         console.print(Text(line), soft_wrap=True)
     if facts["issues"]:
         _print_issues(console, facts["issues"])
     if (more := meta["corrupted_count"] - len(facts["issues"])) > 0:
-        console.print(f"  … and {more} more issues: --json prints all of them")
+        console.print(f"  … and {more:,} more issues: --json prints all of them")
 
 
 def _print_issues(console: Console, issues: list[dict[str, Any]]) -> None:
-    table = Table("line", "issue", "field", box=None, header_style="dim")
+    table = Table(box=None, header_style="dim")
+    table.add_column("line", justify="right")
+    for name in ("issue", "field"):
+        table.add_column(name)
     for name in ("original", "injected"):
         table.add_column(name, overflow="fold")  # shown in full, whatever the width
     for issue in issues:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from fleetgen.cadence.clock import system_now
-from fleetgen.cli.output import load_in_use, with_config
+from fleetgen.cli.output import load_in_use, say, with_config
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import UsageError
 from fleetgen.generation import lifecycle
@@ -13,6 +13,7 @@ from fleetgen.generation.cleaning import Cleaned
 from fleetgen.generation.cleaning import clean as clean_dataset
 from fleetgen.generation.dataset import Dataset
 from fleetgen.supervision.client import Supervisor, empty_logs
+from fleetgen.supervision.deeds import tell
 
 
 @click.command
@@ -22,7 +23,9 @@ def pause(reason: str | None, config_file: Path) -> None:
     """Publish nothing until `resume`; survives restarts. Intervals that pass are recorded as gaps."""
     dataset = Dataset(load_in_use(config_file).layout)
     if lifecycle.pause(dataset, system_now(), reason):
-        click.echo("Paused: no batch is published until `fleetgen resume`.")
+        why = f": {reason}" if reason else ""
+        tell(dataset.layout.logs, f"Paused by command{why}", "paused", reason=reason)
+        say("Paused: no batch is published until `fleetgen resume`.")
     else:
         click.echo("Already paused.")
 
@@ -33,6 +36,9 @@ def resume(config_file: Path) -> None:
     """Go on with the next interval; an empty dataset gets its first batches at once."""
     loaded = load_in_use(config_file)
     resumed = lifecycle.resume(Dataset(loaded.layout), system_now(), loaded.config)
+    if resumed.changed:
+        told = list(resumed.actions)
+        tell(loaded.layout.logs, "Resumed by command", "resumed", baseline_actions=told)
     if not resumed.changed:
         click.echo("Not paused.")
     elif resumed.actions:
@@ -55,6 +61,10 @@ def clean(yes: bool, logs: bool, config_file: Path) -> None:
     if logs:
         empty_logs(loaded.layout.logs, Supervisor(loaded.socket))
         click.echo("The logs are empty.")
+    if cleaned.items:
+        tell(
+            loaded.layout.logs, f"Cleaned by command: {len(cleaned.items)} items", "cleaned", items=list(cleaned.items)
+        )
 
 
 def _tell_cleaned(loaded: LoadedConfig, cleaned: Cleaned) -> None:

@@ -1,7 +1,6 @@
 """Owns `fleetgen logs`: the log lines of all processes as one, for people as sentences, for programs as JSON Lines."""
 
 import heapq
-import os
 import select
 import sys
 from collections.abc import Iterable
@@ -10,12 +9,14 @@ from typing import NoReturn
 
 import click
 
+from fleetgen.cli.completing import offer_processes
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import UsageError
 from fleetgen.logbook.files import GREATEST_LIMIT, LogFiles, and_worse
 from fleetgen.logbook.lines import LEVELS, LogLine
 from fleetgen.supervision.programs import programs
+from fleetgen.telemetry.colours import coloured
 from fleetgen.telemetry.logs import sentence
 
 _LOOK_MILLISECONDS = 100
@@ -24,7 +25,7 @@ _INTERRUPTED = 130
 
 
 @click.command
-@click.argument("processes", nargs=-1, metavar="[PROCESS]...")
+@click.argument("processes", nargs=-1, metavar="[PROCESS]...", shell_complete=offer_processes)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("-n", "--lines", type=click.IntRange(0), default=20, show_default=True, help="Lines to begin with.")
 @click.option("--level", type=click.Choice(LEVELS, case_sensitive=False), help="Only this level and worse.")
@@ -55,7 +56,7 @@ class _Printer:
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
-        self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._colour = coloured(sys.stdout)
 
     def print(self, lines: Iterable[LogLine]) -> None:
         for line in lines:

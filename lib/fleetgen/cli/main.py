@@ -2,12 +2,16 @@
 
 import importlib
 import os
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from fleetgen import __version__
-from fleetgen.cli.output import guarded
+from fleetgen.cli.grouping import grouped
+from fleetgen.cli.misuse import told
+from fleetgen.cli.output import fail, guarded
 from fleetgen.cli.surroundings import settle
 
 # A generator multiplies no matrices and uses no pydantic plugin: idle threads and the search for plugins cost memory.
@@ -15,6 +19,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 # Arrow's own allocator keeps what it has freed for itself.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+_COMPLETION = "_FLEETGEN_COMPLETE"
+"""The variable by which a shell asks for completions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class _Listed:
 _COMMANDS = {
     "up": _Listed("process_set", "Start the set in the foreground; Ctrl-C stops it."),
     "down": _Listed("process_set", "Stop the set and wait until it has ended."),
-    "status": _Listed("status", "Show the processes and where each stream stands."),
+    "status": _Listed("status", "Show how the set is, its processes and where each stream stands."),
     "reload": _Listed("process_set", "Bring changed ports, addresses, token or paths.data into force."),
     "ctl": _Listed("process_set", "Call supervisorctl with the right file."),
     "run": _Listed("running", "Run one process in the foreground; what supervisord starts."),
@@ -51,6 +58,8 @@ _COMMANDS = {
     "inspect": _Listed("inspecting", "Show a published batch, with what was injected into it."),
     "backfill": _Listed("history", "Make history at full speed, with the bytes of a running set."),
     "schema": _Listed("data", "Print the schema of a stream's records."),
+    "completion": _Listed("completing", "Print what lets a shell complete commands, streams and batches."),
+    "help": _Listed("helping", "Show the help of a command."),
 }
 
 
@@ -69,12 +78,25 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list from the summaries: help imports no command."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, listed.summary) for name, listed in _COMMANDS.items()])
+        widest = max(map(len, _COMMANDS))
+        for title, names in grouped(_COMMANDS):
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), _COMMANDS[name].summary) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Return the commands, and options, that begin like this; help imports no command, and neither does this."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=listed.summary)
+            for name, listed in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="fleetgen")
+@click.version_option(__version__, "-V", "--version", prog_name="fleetgen")
 def fleetgen() -> None:
     """A living, reproducible, deliberately dirty source for medallion pipelines."""
 
@@ -83,4 +105,17 @@ def fleetgen() -> None:
 def main() -> None:
     """Run the command line."""
     settle()
-    fleetgen(prog_name="fleetgen")
+    if asked := os.environ.get(_COMPLETION):
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(fleetgen, {}, "fleetgen", _COMPLETION, asked))
+    try:
+        with fleetgen.make_context("fleetgen", sys.argv[1:]) as context:
+            fleetgen.invoke(context)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.exceptions.NoArgsIsHelpError as asking:
+        asking.show()
+        sys.exit(asking.exit_code)
+    except click.ClickException as fault:
+        fail(told(fault, fleetgen, list(_COMMANDS)), fault.exit_code)

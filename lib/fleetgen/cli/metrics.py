@@ -16,7 +16,8 @@ from rich.table import Table
 
 from fleetgen.cli.console import wide_console
 from fleetgen.cli.output import load_in_use, with_config
-from fleetgen.errors import Unreachable
+from fleetgen.errors import NotRunning, Unreachable
+from fleetgen.supervision.finding import set_of
 from fleetgen.supervision.programs import Program, recorded_programs
 
 _TIMEOUT_SECONDS = 10
@@ -38,7 +39,10 @@ class _Exported:
 @with_config
 def metrics(as_json: bool, config_file: Path) -> None:
     """List what the running processes export to Prometheus, and how many series that is."""
-    programs = recorded_programs(load_in_use(config_file))
+    loaded = load_in_use(config_file)
+    if not set_of(loaded).is_up():
+        raise NotRunning
+    programs = recorded_programs(loaded)
     found = [exported for program in programs for exported in _exported_by(program)]
     if as_json:
         click.echo(json.dumps(_facts(programs, found), indent=2))
@@ -59,8 +63,7 @@ def _scraped(program: Program) -> str:
             return str(answer.read().decode())
     except (OSError, HTTPException, ValueError) as fault:
         raise Unreachable(
-            f"Process {program.name} does not answer at {url}: {fault}. See `fleetgen status`; if the set is not running, "
-            "start it with `fleetgen up`."
+            f"Process {program.name} does not answer at {url}: {fault}. See `fleetgen status`."
         ) from fault
 
 

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from fleetgen.cli.calling import pasteable
 from fleetgen.domain.records import instant
-from fleetgen.errors import FleetgenError, UsageError
+from fleetgen.errors import EndedByHand, FleetgenError, UsageError
 from fleetgen.storage.files import remedy_of
+from fleetgen.telemetry.colours import coloured
 
 if TYPE_CHECKING:
     from fleetgen.config.loading import LoadedConfig
+
+READER_GONE = 141
+"""The status of a program whose reader has gone, as shells tell it of one that SIGPIPE has ended."""
 
 DEFAULT_CONFIG = Path("etc/generator.toml")
 
@@ -25,25 +30,32 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
         "--config",
         "config_file",
         type=click.Path(path_type=Path),
-        default=_default_config,
+        default=default_config,
         show_default="$FLEETGEN_CONFIG, then etc/generator.toml",
         help="The configuration file.",
     )(command)
 
 
-def _default_config() -> Path:
+def default_config() -> Path:
+    """Return the configuration file that is meant where none is named."""
     named = os.environ.get("FLEETGEN_CONFIG")
     return Path(named) if named else DEFAULT_CONFIG
 
 
 def load_in_use(config_file: Path) -> "LoadedConfig":
     """Return the configuration; while it is invalid, the last good one, with a warning: a running set uses that."""
+    return load_and_fault(config_file)[0]
+
+
+def load_and_fault(config_file: Path) -> tuple["LoadedConfig", str | None]:
+    """Return the same, and what is wrong with the file as it is now."""
     from fleetgen.config.watching import load_or_last_good_beside  # help needs no configuration
 
     loaded, fault = load_or_last_good_beside(config_file)
     if fault is not None:
-        click.echo(click.style("fleetgen: ", fg="yellow") + f"the last valid configuration is used. {fault}", err=True)
-    return loaded
+        warning = pasteable(f"the last valid configuration is used. {fault}")
+        click.echo(click.style("fleetgen: ", fg="yellow") + warning, err=True, color=coloured(sys.stderr))
+    return loaded, fault
 
 
 def moment(option: str, text: str | None) -> int | None:
@@ -68,9 +80,11 @@ def guarded(main: Callable[..., Any]) -> Callable[..., Any]:
             return main(*arguments, **options)
         except FleetgenError as fault:
             fail(str(fault), fault.exit_status)
+        except KeyboardInterrupt:
+            fail("Interrupted.", EndedByHand.exit_status)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
+            sys.exit(READER_GONE)
         except OSError as fault:
             if fault.errno is None:
                 raise
@@ -80,7 +94,17 @@ def guarded(main: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def say(message: str) -> None:
+    """Say what was done; the commands in it are as they are called from here."""
+    click.echo(pasteable(message), color=coloured(sys.stdout))
+
+
+def say_fault(message: str) -> None:
+    """Say what is wrong, on standard error."""
+    click.echo(click.style("fleetgen: ", fg="red") + pasteable(message), err=True, color=coloured(sys.stderr))
+
+
 def fail(message: str, status: int) -> NoReturn:
     """Say what is wrong and end."""
-    click.echo(click.style("fleetgen: ", fg="red") + message, err=True)
+    say_fault(message)
     sys.exit(status)

@@ -12,16 +12,18 @@ from typing import Any
 
 import click
 
+from fleetgen.cli.answering import await_answers
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.cli.welcome import welcome
 from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.token import read_token, token_mark
 from fleetgen.config.watching import keep_as_last_good
-from fleetgen.errors import ConfigurationError, HeldByAnother, Unreachable
+from fleetgen.errors import ConfigurationError, HeldByAnother, NotRunning, Unreachable
 from fleetgen.machine import has_ended
 from fleetgen.storage.files import make_folder, make_private, replace_file
 from fleetgen.storage.probing import require_disk, require_path_for_tables
 from fleetgen.supervision.client import Supervisor
+from fleetgen.supervision.deeds import tell
 from fleetgen.supervision.extras import check_extras
 from fleetgen.supervision.finding import conf_places, set_of
 from fleetgen.supervision.limits import check_limits, ensure_temporary_folder
@@ -30,9 +32,11 @@ from fleetgen.supervision.programs import (
     programs,
     record_programs,
     recorded_offset,
+    recorded_programs,
     render,
     socket_of,
 )
+from fleetgen.telemetry.colours import coloured
 
 _DOWN_TIMEOUT_SECONDS = 60
 
@@ -49,7 +53,7 @@ def up(port_offset: int, config_file: Path) -> None:
     read_token(loaded)
     _refuse_second(loaded)
     for program in programs(loaded, port_offset):
-        _check_port(program)
+        _check_port(program, port_offset)
     make_private(loaded.run)
     ensure_temporary_folder(loaded.run)
     make_folder(loaded.layout.logs)
@@ -59,7 +63,7 @@ def up(port_offset: int, config_file: Path) -> None:
     record_programs(loaded, port_offset)
     keep_as_last_good(loaded)
     conf = _write_conf(loaded, text)
-    click.echo(welcome(loaded, port_offset))
+    click.echo(welcome(loaded, port_offset), color=coloured(sys.stdout))
     _become_supervisord(conf)
 
 
@@ -73,22 +77,34 @@ def reload(config_file: Path) -> None:
     loaded = load(config_file)
     supervisor = Supervisor(loaded.socket)
     if not supervisor.is_up():
-        raise Unreachable(
-            f"No set is running with {loaded.run} as paths.run. A changed paths.run needs `fleetgen down` and then "
-            "`fleetgen up`."
-        )
+        raise NotRunning
     offset = recorded_offset(loaded)
     in_force = "".join(path.read_text() for path in conf_places(loaded) if path.exists())
     check_extras(loaded)
     read_token(loaded)
     for program in programs(loaded, offset):
-        _check_port(program, is_own=f" --port {program.port} " in in_force)
+        _check_port(program, offset, is_own=f" --port {program.port} " in in_force)
     make_folder(loaded.layout.logs)
     _write_conf(loaded, render(loaded, offset, token_mark(loaded)))
     keep_as_last_good(loaded)
+    before = {program.name for program in recorded_programs(loaded)}
     record_programs(loaded, offset)
-    restarted = supervisor.apply_changes()
-    click.echo(f"Restarted: {', '.join(restarted)}." if restarted else "Nothing to restart.")
+    changed = supervisor.apply_changes()
+    after = programs(loaded, offset)
+    silent = await_answers([program for program in after if program.name in changed])
+    tell(loaded.layout.logs, f"Reloaded by command: {', '.join(changed) or 'nothing to restart'}", "config")
+    click.echo(_changes(changed, before, {program.name for program in after}))
+    if silent:
+        raise Unreachable(
+            f"{', '.join(silent)} does not answer yet: see `fleetgen status` and `fleetgen logs {silent[0]}`."
+        )
+
+
+def _changes(changed: list[str], before: set[str], after: set[str]) -> str:
+    """Say what became of each process that was concerned."""
+    kinds = {"Restarted": before & after, "Started": after - before, "Stopped": before - after}
+    told = {kind: [name for name in changed if name in names] for kind, names in kinds.items()}
+    return " ".join(f"{kind}: {', '.join(names)}." for kind, names in told.items() if names) or "Nothing to restart."
 
 
 @click.command
@@ -118,7 +134,7 @@ def ctl(config_file: Path, arguments: tuple[str, ...]) -> None:
     loaded = load_in_use(config_file)
     conf = next((path for path in conf_places(loaded) if socket_of(path, loaded.file) is not None), None)
     if conf is None or not set_of(loaded).is_up():
-        raise Unreachable("The set is not running: start it with `fleetgen up`.")
+        raise NotRunning
     os.environ["PYTHONUTF8"] = "1"
     command = [sys.executable, "-m", "supervisor.supervisorctl", "--configuration", str(conf), *arguments]
     os.execv(sys.executable, command)
@@ -139,7 +155,7 @@ def _refuse_second(loaded: LoadedConfig) -> None:
         )
 
 
-def _check_port(program: Program, is_own: bool = False) -> None:
+def _check_port(program: Program, offset: int, is_own: bool = False) -> None:
     """Raise HeldByAnother if a process could not listen on its port; of an own one, only the address is tried."""
     family, kind, protocol, _, place = _resolved(replace(program, port=0) if is_own else program)
     with closing(socket.socket(family, kind, protocol)) as probe:
@@ -150,7 +166,7 @@ def _check_port(program: Program, is_own: bool = False) -> None:
             taken = "is in use" if fault.errno == errno.EADDRINUSE else f"cannot be used ({fault.strerror})"
             raise HeldByAnother(
                 f"Port {program.port} on {program.address}, for {_served(program)}, {taken}. Start with "
-                f"`fleetgen up --port-offset 100`, or set {program.port_key} to a free port."
+                f"`fleetgen up --port-offset {offset + 100}`, or set {program.port_key} to a free port."
             ) from fault
 
 

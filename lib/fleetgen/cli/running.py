@@ -10,7 +10,6 @@ import click
 from fleetgen.cadence.signals import hold
 from fleetgen.cli.output import with_config
 from fleetgen.config.watching import load_or_last_good
-from fleetgen.errors import UsageError
 
 
 @click.command
@@ -34,16 +33,12 @@ def run(
 
     While the configuration is invalid, the last valid one in the run folder named by --run is used.
     """
-    if not once:
-        hold()  # until the process decides what they mean: it takes a while to get that far
+    if once:
+        importlib.import_module("fleetgen.cli.carrying").carry_once(process, config_file, data, run_folder)
+        return
+    hold()  # until the process decides what they mean: it takes a while to get that far
     # structlog draws in rich wherever it is installed, for tracebacks on a terminal that no process prints: 6 MB.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     loaded, fault = load_or_last_good(config_file, run_folder)
     loaded = replace(loaded, fixed_data=data, fixed_run=run_folder)
-    if once and process != "pipeline":
-        raise UsageError("--once is for the pipeline: the other processes have no end to come to.")
-    module = importlib.import_module(f"fleetgen.processes.{process}")
-    if once:
-        module.carry_once(loaded)
-    else:
-        module.main(loaded, address, port, fault)
+    importlib.import_module(f"fleetgen.processes.{process}").main(loaded, address, port, fault)

@@ -12,8 +12,9 @@ from rich.table import Table
 from fleetgen import scoring
 from fleetgen.cli.console import wide_console
 from fleetgen.cli.data import STREAM
+from fleetgen.cli.interrupting import interruptible
 from fleetgen.cli.output import load_in_use, moment, with_config
-from fleetgen.cli.progress import progress_bar
+from fleetgen.cli.progress import progress
 from fleetgen.domain.records import Stream
 from fleetgen.scoring import MOST_LISTED, Choice, Finding, Score
 
@@ -83,15 +84,15 @@ def score(
     choice = Choice(streams, moment("--from", start), moment("--until", until), batches)
     listed = most if most is not None else MOST_LISTED if as_json else _MOST_SHOWN
     data = load_in_use(config_file).layout.data
-    with progress_bar() as bar:
-        task = bar.add_task("Scoring", total=None)
+    nothing_changed = "nothing was changed, and the same command scores from the beginning."
+    with interruptible(lambda: nothing_changed), progress("Scoring") as tell:
         found = scoring.score(
             data,
             quarantine or None,
             accepted or None,
             choice,
             listed,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            tell,
         )
     if as_json:
         click.echo(json.dumps(found.facts(), indent=2))
@@ -141,7 +142,7 @@ def _print_findings(console: Console, title: str, findings: list[Finding], count
         what = " ".join(filter(None, (each.issue_type, each.field)))
         console.print(f"  {each.stream} {each.batch_id} line {each.line}  {what}  {each.record_id}", markup=False)
     if count > len(findings):
-        console.print(f"  … and {count - len(findings)} more: --list N shows N of them, --json more")
+        console.print(f"  … and {count - len(findings):,} more: --list N shows N of them, --json more")
 
 
 def _notes(facts: dict[str, Any]) -> list[str]:
@@ -155,9 +156,9 @@ def _notes(facts: dict[str, Any]) -> list[str]:
         notes.append("Nothing was injected into these batches: see [quality] in the configuration.")
     if facts["not_judged"] or facts["rows_without_id"]:
         notes.append(
-            f"{facts['not_judged']} records with an issue lack their id, so that by id nobody can judge them; "
-            f"{facts['rows_without_id']} rows of the pipeline have no id."
+            f"{facts['not_judged']:,} records with an issue lack their id, so that by id nobody can judge them; "
+            f"{facts['rows_without_id']:,} rows of the pipeline have no id."
         )
     if facts["ids_not_found"]:
-        notes.append(f"{facts['ids_not_found']} ids are of no record in these batches.")
+        notes.append(f"{facts['ids_not_found']:,} ids are of no record in these batches.")
     return notes

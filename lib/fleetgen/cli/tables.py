@@ -6,6 +6,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fleetgen.cli.console import wide_console
+from fleetgen.cli.interrupting import interruptible
 from fleetgen.cli.output import load_in_use, with_config
+from fleetgen.cli.progress import patience
 from fleetgen.errors import SystemLacks, UsageError
 from fleetgen.storage.reading import parse_json
 
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
     import duckdb
 
 FORMATS = ("table", "json", "csv")
+
+_INTEGERS = {f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")} | {
+    "INTEGER",
+    "UINTEGER",
+}
 
 _MAY_BE_NO_NUMBER = re.compile(r"[:\[,]-?(NaN|Infinity)\b")
 
@@ -40,25 +48,45 @@ _MOST_ROWS = 1000
     type=click.Choice(FORMATS),
     help="Default: a table on a terminal, CSV in a pipe; json is an object a line.",
 )
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @with_config
 def query(sql: str, form: str | None, config_file: Path) -> None:
-    """Ask in SQL (DuckDB's) over bronze.events, silver.events, quarantine, gold.batches and so on; `tables` lists them."""
+    """Ask in SQL over bronze, silver, quarantine and gold.
+
+    SQL is one statement of DuckDB's that reads, such as "FROM silver.events LIMIT 5"; - reads it from standard input.
+    `tables` lists what there is.
+
+    \b
+    Examples:
+      fleetgen query "SELECT event_type, count(*) FROM events GROUP BY ALL"
+      fleetgen query - --json < question.sql
+    """
+    if sql == "-":
+        sql = sys.stdin.read()
     layout = load_in_use(config_file).layout
     reading = _reading()
     import duckdb
 
-    with reading.connect(layout, with_bronze="bronze" in sql.lower()) as connection:
+    asked_again = "nothing was changed, and the same command asks again."
+    with (
+        reading.connect(layout, with_bronze="bronze" in sql.lower()) as connection,
+        interruptible(lambda: asked_again, connection.interrupt),
+    ):
         try:
-            _print(_relation(connection, sql), form or ("table" if sys.stdout.isatty() else "csv"))
+            waiting = patience("Asking", connection.query_progress)
+            _print(_relation(connection, sql), form or ("table" if sys.stdout.isatty() else "csv"), waiting)
+        except duckdb.InterruptException:
+            raise KeyboardInterrupt from None
         except duckdb.CatalogException as fault:
-            listed = f"{_reason(fault)} `fleetgen tables` lists what there is."
-            raise (UsageError(listed) if reading.has_tables(layout) else reading.NoTables()) from fault
+            listed = f"{_reason(fault)}\n`fleetgen tables` lists what there is."
+            raise (UsageError(listed) if reading.has_tables(layout) else reading.nothing_there(layout)) from fault
         except duckdb.Error as fault:
             raise UsageError(_reason(fault)) from fault
 
 
 def _reason(fault: Exception) -> str:
-    return str(fault).partition("\n")[0]
+    """Return what DuckDB says, with the line and the place in it, without the empty lines between."""
+    return "\n".join(line for line in str(fault).splitlines() if line.strip())
 
 
 @click.command
@@ -95,14 +123,14 @@ def _relation(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Duck
     return connection.sql(sql)
 
 
-def _print(found: "duckdb.DuckDBPyRelation", form: str) -> None:
+def _print(found: "duckdb.DuckDBPyRelation", form: str, waiting: AbstractContextManager[None]) -> None:
     if form == "json":
-        for (line,) in _rows(found.set_alias("found").project("to_json(found)::VARCHAR")):
+        for (line,) in _rows(found.set_alias("found").project("to_json(found)::VARCHAR"), waiting):
             click.echo(_strict(line))
         return
-    names, rows = found.columns, _rows(found.project("COLUMNS(*)::VARCHAR"))
+    names, rows = found.columns, _rows(found.project("COLUMNS(*)::VARCHAR"), waiting)
     if form == "table":
-        _print_table(names, rows)
+        _print_table(names, [_is_number(kind) for kind in found.types], rows)
         return
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(names)
@@ -125,15 +153,24 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _rows(found: "duckdb.DuckDBPyRelation") -> Iterator[tuple[Any, ...]]:
-    for rows in found.to_arrow_reader(_ROWS_AT_ONCE):
+def _rows(found: "duckdb.DuckDBPyRelation", waiting: AbstractContextManager[None]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows; the first are waited for, the others come while those before are printed."""
+    with waiting:
+        reader = found.to_arrow_reader(_ROWS_AT_ONCE)
+        rows = next(reader, None)
+    while rows is not None:
         yield from zip(*(column.to_pylist() for column in rows.columns), strict=True)
+        rows = next(reader, None)
 
 
-def _print_table(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
+def _is_number(kind: object) -> bool:
+    return str(kind) in _INTEGERS or str(kind).startswith(("DECIMAL", "DOUBLE", "FLOAT"))
+
+
+def _print_table(names: list[str], are_numbers: list[bool], rows: Iterator[tuple[Any, ...]]) -> None:
     table = Table(box=None, header_style="dim")
-    for name in names:
-        table.add_column(Text(name))
+    for name, is_number in zip(names, are_numbers, strict=True):
+        table.add_column(Text(name), justify="right" if is_number else "left")
     for row in islice(rows, _MOST_ROWS):
         table.add_row(*(Text("NULL", style="dim") if value is None else Text(value) for value in row))
     console = wide_console()

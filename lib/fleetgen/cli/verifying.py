@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from fleetgen.cli.interrupting import interruptible
 from fleetgen.cli.output import load_in_use, with_config
-from fleetgen.cli.progress import progress_bar
-from fleetgen.cli.workers import start_checker
+from fleetgen.cli.progress import progress
+from fleetgen.cli.workers import end_workers, start_checker
 from fleetgen.domain.records import Stream
 from fleetgen.errors import DatasetChanged, DifferenceFound
 from fleetgen.generation import checking, repairing
@@ -36,19 +37,39 @@ def verify(check_all: bool, repair: bool, jobs: int | None, as_json: bool, confi
     total = sum(min(manifest.head(stream).next_batch, sys.maxsize if check_all else _NEWEST) for stream in Stream)
     if jobs is None:
         jobs = processors() if total >= _WORTH_PROCESSES else 1
-    with progress_bar() as bar:
-        task = bar.add_task("Checking", total=total)
-        found = list(_found(dataset, check_all, jobs, lambda done: bar.update(task, completed=done)))
+    found = _checked(dataset, check_all, jobs, total)
     if dataset.manifest().dataset_id != manifest.dataset_id:
         raise DatasetChanged("The dataset was cleaned meanwhile: what was found is of the one before. Call again.")
     repaired = _repaired(dataset, manifest, found) if repair else [False] * len(found)
     _print_differences(found, repaired, total, as_json)
     left = repaired.count(False)
     if left:
-        raise DifferenceFound(f"{left} {'difference' if left == 1 else 'differences'} in {total} batches.")
+        raise DifferenceFound(f"{left:,} {'difference' if left == 1 else 'differences'} in {total:,} batches.")
     if not found and not as_json:
         rest = "" if check_all else f" (the newest {_NEWEST} of each stream at most; --all checks every one)"
-        click.echo(f"{total} batches checked: no difference{rest}.")
+        click.echo(f"{total:,} batches checked: no difference{rest}.")
+
+
+def _checked(dataset: Dataset, check_all: bool, jobs: int, total: int) -> list[checking.Difference]:
+    """Return what was found; a bar shows how far the check has come."""
+    checked = 0
+    found: list[checking.Difference] = []
+
+    def done() -> str:
+        return (
+            f"{checked:,} of {total:,} batches are checked, with {len(found):,} differences so far; nothing was changed, "
+            "and the same command checks from the beginning."
+        )
+
+    with interruptible(done, end_workers), progress("Checking", total) as tell:
+
+        def note(count: int) -> None:
+            nonlocal checked
+            checked = count
+            tell(count)
+
+        found.extend(_found(dataset, check_all, jobs, note))
+    return found
 
 
 def _found(
@@ -60,9 +81,18 @@ def _found(
 
 
 def _repaired(dataset: Dataset, manifest: Manifest, found: list[checking.Difference]) -> list[bool]:
-    with progress_bar() as bar:
-        task = bar.add_task("Repairing", total=len(found))
-        return repairing.repair_all(dataset, manifest, found, lambda done: bar.update(task, completed=done))
+    done = 0
+    with (
+        interruptible(lambda: f"{done:,} of {len(found):,} differences are dealt with; the same command goes on."),
+        progress("Repairing", len(found)) as tell,
+    ):
+
+        def note(count: int) -> None:
+            nonlocal done
+            done = count
+            tell(count)
+
+        return repairing.repair_all(dataset, manifest, found, note)
 
 
 def _print_differences(found: list[checking.Difference], repaired: list[bool], total: int, as_json: bool) -> None:

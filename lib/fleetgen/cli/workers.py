@@ -20,6 +20,12 @@ def start_checker() -> None:
     _start()
 
 
+def end_workers() -> None:
+    """End all worker processes of this command at once: what they make is not published before the command takes it."""
+    for worker in multiprocessing.active_children():
+        worker.kill()
+
+
 def _start() -> None:
     die_with_parent()
     keep_freed_memory()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -37,8 +38,28 @@ class Fault:
 def faults_of(failure: ValidationError, text: str, values: dict[str, Any]) -> list[Fault]:
     """Return the faults in the order of the file; those without a line come last."""
     lines = written_lines(text)
-    faults = [_fault(error, lines, values) for error in failure.errors(include_url=False, include_input=False)]
+    faults = [_fault(error, lines, values) for error in _errors(failure, values)]
     return sorted(set(faults), key=lambda fault: (fault.line is None, fault.line or 0, fault.key))
+
+
+def _errors(failure: ValidationError, values: dict[str, Any]) -> list[ErrorDetails]:
+    """Return every error, also those of tables that are missing: what they must have is told with them."""
+    errors = failure.errors(include_url=False, include_input=False)
+    filled, absent = deepcopy(values), [error["loc"] for error in errors if _is_missing_table(error)]
+    if not absent:
+        return errors
+    for path in absent:
+        _at(filled, tuple(map(str, path[:-1])))[path[-1]] = {}
+    try:
+        Config.model_validate(filled)
+    except ValidationError as further:
+        known = [error["loc"] for error in errors]
+        errors += [error for error in _errors(further, filled) if error["loc"] not in known]
+    return errors
+
+
+def _is_missing_table(error: ErrorDetails) -> bool:
+    return error["type"] == "missing" and "table" in _remedy(tuple(map(str, error["loc"])))
 
 
 def _fault(error: ErrorDetails, lines: dict[Path, int], values: dict[str, Any]) -> Fault:

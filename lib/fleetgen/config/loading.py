@@ -158,10 +158,36 @@ def _explained(fault: str, text: str) -> str:
     fault = re.sub(
         r"Cannot declare \((.*?),?\) twice", lambda match: f"The table [{_joined(match[1])}] is there twice", fault
     )
+    if fault.startswith("Unclosed") and (opened := _opened_on(text)) is not None:
+        fault = f"{fault.partition(' (')[0]} (opened at line {opened})"
     place = re.search(r"at line (\d+)", fault)
     line = text.split("\n")[int(place[1]) - 1].strip() if place else ""
     shown = "".join(sign if sign.isprintable() else "�" for sign in line[:_SHOWN_LENGTH])
     return f"{fault}: {shown}\n  Correct that line." if shown else f"{fault}. Correct that place."
+
+
+_SIGNS = re.compile(r"""\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*|[\[\]{}]|=|\n""", re.DOTALL)
+"""What matters to whether a bracket is closed; texts and comments are passed over whole."""
+
+
+def _opened_on(text: str) -> int | None:
+    """Return the line on which the first value begins whose bracket is not closed before the next table or key."""
+    line, depth, opened, is_value = 1, 0, None, False
+    for sign in _SIGNS.findall(text):
+        if sign == "\n":
+            is_value = is_value and depth > 0
+        elif sign == "=":
+            if depth == 0:
+                is_value = True
+        elif is_value and sign in "[{":
+            opened = line if depth == 0 else opened
+            depth += 1
+        elif is_value and sign in "]}":
+            depth -= 1
+        line += sign.count("\n")
+        if depth <= 0:
+            opened = None
+    return opened
 
 
 def _joined(names: str) -> str:

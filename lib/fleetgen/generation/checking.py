@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fleetgen.domain.batches import Batch, BatchInputs, make_batch
 from fleetgen.domain.records import ALGORITHM, Interval, Stream, instant_of, is_batch_id, segment_of
-from fleetgen.errors import CannotCreate, DifferenceFound, FleetgenError, ManifestError, UsageError
+from fleetgen.errors import CannotCreate, DifferenceFound, FleetgenError, ManifestError, NoDataset, UsageError
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.expecting import ExpectedContent, expected_content, file_hash
@@ -224,8 +224,8 @@ def damaged_batch(stream: Stream, batch_id: str) -> DifferenceFound:
 
 
 def require_dataset(dataset: Dataset) -> Manifest:
-    """Return the manifest of a dataset that has begun; raise ManifestError otherwise."""
+    """Return the manifest of a dataset that has begun; raise NoDataset otherwise."""
     manifest = dataset.manifest()
     if manifest.origin is None:
-        raise ManifestError(f"The dataset in {dataset.layout.data} is empty: start the set with `fleetgen up`.")
+        raise NoDataset(dataset.layout.data)
     return manifest

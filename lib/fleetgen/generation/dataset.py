@@ -12,7 +12,7 @@ from fleetgen.cadence.schedule import Grid, next_interval, origin_starts
 from fleetgen.config.model import Config
 from fleetgen.config.segments import digest, read_segment, write_segment
 from fleetgen.domain.records import ALGORITHM, SECOND, Interval, Segment, Stream, batch_id, segment_of
-from fleetgen.errors import DamagedManifest, DatasetChanged, ManifestError
+from fleetgen.errors import DamagedManifest, DatasetChanged, ManifestError, NoDataset
 from fleetgen.generation import recording
 from fleetgen.generation.cleaning import finish_cleaning
 from fleetgen.generation.outcomes import Published, adopted
@@ -51,10 +51,10 @@ class Dataset:
             return transaction.manifest
 
     def manifest(self) -> Manifest:
-        """Return the manifest; raise ManifestError where there is none."""
+        """Return the manifest; raise NoDataset where there is none."""
         manifest = self.read()
         if manifest is None:
-            raise ManifestError(f"There is no dataset in {self.layout.data}: start one with `fleetgen up`.")
+            raise NoDataset(self.layout.data)
         return manifest
 
     def segments(self, manifest: Manifest) -> tuple[Segment, ...]:

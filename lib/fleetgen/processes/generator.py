@@ -8,7 +8,7 @@ from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.model import Config
 from fleetgen.config.watching import ConfigWatch, Edit, keep_as_last_good
 from fleetgen.domain.records import Stream, iso
-from fleetgen.errors import ConfigurationError
+from fleetgen.errors import ConfigurationError, NotYet
 from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
@@ -81,6 +81,8 @@ class Generator(Work):
     def turn(self, now: int) -> int:
         if edit := self.watch.look(now):
             self._configured(edit)
+            if edit.loaded is not None:
+                self.log.info(f"{self.process.capitalize()} has taken over the edited configuration", kind="config")
         if not self._recovered:
             self.maker.recover()
             self._recovered = True
@@ -172,10 +174,16 @@ class Generator(Work):
 def run_generator(
     process: str, stream: Stream, loaded: LoadedConfig, address: str, port: int, fault: str | None
 ) -> None:
-    """Serve metrics and make batches until asked to stop; raises HeldByAnother for a busy port or stream."""
+    """Serve metrics and make batches until asked to stop; raises HeldByAnother for a busy stream or port.
+
+    The stream comes first: whoever starts a second process of it is told that, and not of the port that the first has.
+    """
     keep_freed_memory()
     worker = Worker(process, loaded)
     metrics = GeneratorMetrics(stream, loaded.config.mode)
     generator = Generator(worker, stream, metrics, fault)
-    with worker.telling(), served_metrics(metrics.registry, address, port):
-        worker.live(generator)
+    with worker.telling():
+        with suppress(NotYet):  # it is waited for when the process begins
+            generator.maker.hold()
+        with served_metrics(metrics.registry, address, port):
+            worker.live(generator)

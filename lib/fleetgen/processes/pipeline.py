@@ -1,5 +1,6 @@
 """The pipeline process: carries the published batches into the tables, as they come or once."""
 
+from collections.abc import Iterator
 from functools import partial
 
 from fleetgen.config.loading import LoadedConfig
@@ -74,13 +75,18 @@ class Pipeline(Work):
         self._carrier.leave()
         self._log.info("Stopping pipeline", kind="stopping")
 
-    def drain(self) -> None:
-        """Carry everything that is published, and end; a fault is raised."""
+    def drain(self) -> Iterator[tuple[int, int, int]]:
+        """Carry everything that is published, and end; a fault is raised.
+
+        Yields the batches that were in the tables at the start, that are now, and that are published.
+        """
         self._carrier.tries_again = False
         self._carrier.hold()
         try:
-            while self._carrier.step(self._worker.wake_up.stop_asked):
-                pass
+            begun = None
+            for done, total in self._carrier.steps(self._worker.wake_up.stop_asked):
+                begun = done if begun is None else begun
+                yield begun, done, total
             if self._carrier.holding.damage is not None:
                 raise self._carrier.holding.damage
         finally:
@@ -101,9 +107,12 @@ def _told(score: Score) -> ScoreTold:
     )
 
 
-def carry_once(loaded: LoadedConfig) -> None:
-    """Carry everything that is published, and end; raises HeldByAnother, and whatever is wrong with a batch or table."""
-    Pipeline(Worker("pipeline", loaded)).drain()
+def carry_once(loaded: LoadedConfig) -> Iterator[tuple[int, int, int]]:
+    """Carry everything that is published, and end; raises HeldByAnother, and whatever is wrong with a batch or table.
+
+    Yields how far it has come, as `Pipeline.drain` does.
+    """
+    return Pipeline(Worker("pipeline", loaded)).drain()
 
 
 def main(loaded: LoadedConfig, address: str | None, port: int | None, fault: str | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import FleetgenError, SystemLacks
+from fleetgen.errors import NothingThere, SystemLacks
 from fleetgen.scoring.columnar import rows_of
 from fleetgen.scoring.keys import key_of
 from fleetgen.scoring.named import Named
@@ -16,7 +16,7 @@ from fleetgen.storage.layout import Layout
 _TABLE = "quarantine"
 
 
-class NoQuarantine(FleetgenError):
+class NoQuarantine(NothingThere):
     """There is no quarantine of this dataset."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 from xml.parsers.expat import ExpatError
@@ -13,7 +14,8 @@ from xmlrpc.client import Error, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from fleetgen.errors import Unreachable
+from fleetgen.errors import NotRunning, Unreachable
+from fleetgen.supervision.deeds import deeds_file
 
 ANSWER_SECONDS = 5.0
 """supervisord answers from a loop that waits for nothing: one that is silent for so long is stopped or stuck."""
@@ -98,7 +100,7 @@ class Supervisor:
 
     def _call(self, method: str, *arguments: Any, read: Callable[[Any], T]) -> T:
         if not self.is_up():
-            raise Unreachable("The set is not running: start it with `fleetgen up`.")
+            raise NotRunning
         proxy = ServerProxy("http://127.0.0.1", transport=_Transport(self._socket, self._answer_seconds))
         try:
             return read(getattr(proxy, method)(*arguments))
@@ -161,9 +163,9 @@ def empty_logs(folder: Path, supervisor: Supervisor) -> list[str]:
     held = [path.name for path in sorted(folder.glob("*.jsonl*")) if path.stat().st_size]
     if supervisor.is_up():
         supervisor.empty_logs()
-        doomed = folder.glob("*.jsonl.*")
+        doomed = chain(folder.glob("*.jsonl.*"), [deeds_file(folder)])
     else:
-        doomed = folder.glob("*.jsonl*")
+        doomed = chain(folder.glob("*.jsonl*"))
     for path in doomed:
         path.unlink(missing_ok=True)
     return held

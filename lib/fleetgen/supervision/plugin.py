@@ -17,6 +17,7 @@ from fleetgen.supervision.console import Console
 from fleetgen.supervision.deaths import Deaths
 from fleetgen.supervision.losses import LOSSES
 from fleetgen.supervision.watchdog import Watchdog
+from fleetgen.telemetry.colours import coloured
 
 Listener = Callable[[Any], None]
 
@@ -70,9 +71,9 @@ def make_plugin(supervisord: Any, run: str) -> Plugin:
 
 
 def _terminal() -> tuple[int, bool]:
-    """Return the descriptor of standard output, or of nothing where it is closed, and whether it is a terminal."""
+    """Return the descriptor of standard output, or of nothing where it is closed, and whether it has colours."""
     try:
-        return sys.stdout.fileno(), sys.stdout.isatty()
+        return sys.stdout.fileno(), coloured(sys.stdout)
     except (AttributeError, OSError, ValueError):  # closed by whoever started us: then it is None
         return os.open(os.devnull, os.O_WRONLY), False
 

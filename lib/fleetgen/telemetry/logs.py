@@ -10,9 +10,13 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
+from fleetgen.telemetry.colours import coloured
+
 Logger = structlog.typing.FilteringBoundLogger
 
-COLOURS = {"company": "36", "driver": "35", "supervisor": "34"}
+COLOURS = {"company": "36", "driver": "35", "pipeline": "32", "control": "34", "supervisor": "34"}
+"""All are legible on light and on dark grounds; what has none is written as everything else."""
+
 _COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 """What a terminal would obey, and how it is shown instead; a tab and a line break are shown as they are."""
@@ -20,9 +24,13 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *ran
 _LEVEL_COLOURS = {"warning": "33", "error": "31", "critical": "31"}
 
 
-def start_logging(logger: str, stream: TextIO = sys.stdout) -> Logger:
-    """Write log lines to a stream from now on: sentences on a terminal, JSON Lines otherwise. Returns the logger."""
-    shape: Callable[[Any, str, Any], str] = _readable if stream.isatty() else _as_json
+def start_logging(logger: str, stream: TextIO | None = None) -> Logger:
+    """Write log lines to a stream from now on: sentences on a terminal, JSON Lines otherwise. Returns the logger.
+
+    Without a stream it is standard output as it is now.
+    """
+    stream = stream or sys.stdout
+    shape: Callable[[Any, str, Any], str] = _readable(coloured(stream)) if stream.isatty() else _as_json
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
@@ -49,7 +57,7 @@ def sentence(line: dict[str, Any], colour: bool) -> str:
         return f"{time}  {process:<10}  {text}"
     code = _LEVEL_COLOURS.get(level)
     shown = f"\033[{code}m{text}\033[0m" if code else text
-    return f"\033[2m{time}\033[0m  \033[{COLOURS.get(process, '37')}m{process:<10}\033[0m  {shown}"
+    return f"\033[2m{time}\033[0m  \033[{COLOURS.get(process, '39')}m{process:<10}\033[0m  {shown}"
 
 
 def _uncoloured(logger: Any, method: str, line: Any) -> Any:
@@ -65,5 +73,5 @@ def _as_json(logger: Any, method: str, line: Any) -> str:
     return json.dumps({**first, **line}, default=str)
 
 
-def _readable(logger: Any, method: str, line: Any) -> str:
-    return sentence(line, colour=True)
+def _readable(colour: bool) -> Callable[[Any, str, Any], str]:
+    return lambda logger, method, line: sentence(line, colour)

@@ -40,8 +40,8 @@ def serve_metrics(registry: CollectorRegistry, address: str, port: int) -> Metri
         if fault.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
             raise
         raise HeldByAnother(
-            f"Cannot serve metrics on {address}:{port}: {fault.strerror}. Stop what uses the port, or start with "
-            "--port-offset N, or change [metrics] in the configuration."
+            f"Cannot serve metrics on {address}:{port}: {fault.strerror}. Stop what uses the port, "
+            "or set another one in [metrics] of the configuration."
         ) from fault
 
 

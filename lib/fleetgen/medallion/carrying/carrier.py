@@ -4,7 +4,7 @@ How a batch gets into the tables is the engine's, and what a damaged one holds u
 tables of a data directory at a time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 from fleetgen.cadence.clock import Clock
@@ -90,6 +90,21 @@ class Carrier:
                     self._try(engine, manifest, stream)
             engine.maintain()
         return True
+
+    def steps(self, interrupted: Callable[[], bool]) -> Iterator[tuple[int, int]]:
+        """Carry until there is no more to do; yield before and after each step how many batches of how many are carried."""
+        yield self._come()
+        while self.step(interrupted):
+            yield self._come()
+
+    def _come(self) -> tuple[int, int]:
+        """Return how many batches are in the tables, or counted as pruned before, and how many are published."""
+        manifest = self._dataset.manifest()
+        if self._engine is None and manifest.origin is not None:
+            with self._writer.held():
+                self._engine_of(manifest)
+        carried = sum(self._engine.next_batch(stream) for stream in Stream) if self._engine else 0
+        return carried, sum(manifest.head(stream).next_batch for stream in Stream)
 
     def drop(self) -> None:
         """Let go of the tables: they are opened anew afterwards."""

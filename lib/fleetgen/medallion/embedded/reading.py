@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from fleetgen.domain.records import Stream
-from fleetgen.errors import FleetgenError
+from fleetgen.errors import NoDataset, NothingThere
 from fleetgen.machine import temporary_folder
 from fleetgen.medallion.embedded.budget import asking
 from fleetgen.medallion.embedded.files import quoted, relation
@@ -36,8 +36,8 @@ FORMS: tuple[TableForm, ...] = (
 LAYERS = ("bronze", "silver", "gold")
 
 
-class NoTables(FleetgenError):
-    """There are no tables yet: the pipeline makes them. Start the set with `fleetgen up`."""
+class NoTables(NothingThere):
+    """There are no tables yet: start the set with `fleetgen up`, or call `fleetgen run pipeline --once`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,16 @@ class TableFacts:
 
 
 def table_facts(layout: Layout) -> list[TableFacts]:
-    """Return facts about each table that exists; raises NoTables without any."""
+    """Return facts about each table that exists; raises NoDataset or NoTables without any."""
     facts = [_facts(form, delta) for form, delta in _existing(layout)]
     if not facts:
-        raise NoTables
+        raise nothing_there(layout)
     return facts
+
+
+def nothing_there(layout: Layout) -> NothingThere:
+    """Return why there is no table."""
+    return NoTables() if layout.manifest.exists() or layout.raw.exists() else NoDataset(layout.data)
 
 
 def has_tables(layout: Layout) -> bool:
@@ -72,7 +77,7 @@ def connect(layout: Layout, with_bronze: bool) -> duckdb.DuckDBPyConnection:
     """
     spill = temporary_folder(layout.data) / f"fleetgen-query-{os.getpid()}"
     connection = duckdb.connect(config=asking().settings(spill))
-    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = true; SET enable_progress_bar_print = false")
     for layer in LAYERS:
         connection.execute(f"CREATE SCHEMA {layer}")
     for form, delta in _existing(layout):

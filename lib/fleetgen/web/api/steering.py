@@ -32,7 +32,8 @@ def pause(control: Control, reason: str | None, by: str) -> answers.Changed:
     """Let nothing be published until a resume; ``by`` says how it was asked for, such as ``over HTTP``."""
     changed = lifecycle.pause(control.follower.dataset, system_now(), reason)
     if changed:
-        control.log.info(f"Paused {by}", kind="paused", reason=reason)
+        why = f": {reason}" if reason else ""
+        control.log.info(f"Paused {by}{why}", kind="paused", reason=reason)
     message = "Paused: no batch is published until a resume." if changed else "Already paused."
     return _changed("pause", message, None)
 

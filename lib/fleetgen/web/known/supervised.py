@@ -6,13 +6,15 @@ It looks from a thread of its own, so that a supervisord that does not answer ho
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import FleetgenError
 from fleetgen.supervision.client import ANSWER_SECONDS, ProcessState, Supervisor
 from fleetgen.supervision.crashes import CrashRecord
-from fleetgen.telemetry.background import Background
+
+if TYPE_CHECKING:
+    from fleetgen.telemetry.background import Background
 
 LOOK_SECONDS = 0.5
 HUNG_SECONDS = 10.0
@@ -49,7 +51,7 @@ class SupervisedWatch:
         self._last = Supervised()
         self._looked_at = time.monotonic()
 
-    def start(self, background: Background) -> None:
+    def start(self, background: "Background") -> None:
         """Look from now on, until the process ends; once before this returns, so that nobody sees an empty set."""
         if not self._supervised:
             return
