@@ -23,6 +23,15 @@ class Carried:
     """Rows written, by table."""
     silver_to_gold_seconds: float = 0.0
 
+    def count(self, rule: str | None, lines: int) -> None:
+        """Count lines that a rule rejected; None accepted them."""
+        self.lines += lines
+        if rule is None:
+            self.outcomes["accepted"] += lines
+        else:
+            self.rules[rule] += lines
+            self.outcomes["duplicate" if rule == "duplicate" else "quarantined"] += lines
+
 
 @dataclass
 class Totals:
