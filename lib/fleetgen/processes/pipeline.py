@@ -1,15 +1,12 @@
 """The pipeline process: carries the published batches into the tables, as they come or once."""
 
-from functools import partial
-
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.records import ISSUE_TYPES, SECOND
 from fleetgen.errors import FleetgenError, Interrupted
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import WrongDataset
 from fleetgen.medallion.carrying.carrier import Carrier
-from fleetgen.medallion.embedded.budget import carrying
-from fleetgen.medallion.embedded.engine import EmbeddedEngine
+from fleetgen.processes.engines import engines_of
 from fleetgen.processes.worker import Work, Worker
 from fleetgen.scoring import Score
 from fleetgen.scoring.live import LiveScore
@@ -28,13 +25,15 @@ class Pipeline(Work):
         loaded = worker.loaded
         self.metrics = PipelineMetrics(loaded.config.mode)
         self._worker, self._log = worker, worker.log
-        budget = carrying(loaded.config.pipeline.memory)
-        open_engine = partial(EmbeddedEngine, loaded.layout, beat=worker.heartbeat.beat, budget=budget)
-        self._carrier = Carrier(loaded.layout, open_engine, worker.clock, worker.log, self.metrics, worker.progress)
+        self._engines = engines_of(worker)
+        self._carrier = Carrier(
+            loaded.layout, self._engines.open, worker.clock, worker.log, self.metrics, worker.progress
+        )
         self._score = LiveScore(Dataset(loaded.layout, worker.progress))
         self._score_at = 0
 
     def begin(self) -> None:
+        self._engines.check()
         self._carrier.hold()
         self._log.info("Starting pipeline", kind="starting")
 
@@ -72,11 +71,17 @@ class Pipeline(Work):
 
     def end(self) -> None:
         self._carrier.leave()
+        self.let_go()
         self._log.info("Stopping pipeline", kind="stopping")
+
+    def let_go(self) -> None:
+        """End what the engines needed; to do it again does no harm."""
+        self._engines.end()
 
     def drain(self) -> None:
         """Carry everything that is published, and end; a fault is raised."""
         self._carrier.tries_again = False
+        self._engines.check()
         self._carrier.hold()
         try:
             while self._carrier.step(self._worker.wake_up.stop_asked):
@@ -84,6 +89,7 @@ class Pipeline(Work):
             if self._carrier.holding.damage is not None:
                 raise self._carrier.holding.damage
         finally:
+            self.let_go()
             self._carrier.leave()
 
 
@@ -115,4 +121,7 @@ def main(loaded: LoadedConfig, address: str | None, port: int | None, fault: str
         worker.telling(),
         served_metrics(pipeline.metrics.registry, address or config.address, port or config.pipeline_port),
     ):
-        worker.live(pipeline)
+        try:
+            worker.live(pipeline)
+        finally:
+            pipeline.let_go()

@@ -52,6 +52,7 @@ class Session:
             return
         self.stop()
         self.settings.check()
+        self.settings.require_master()
         self._jvm = jvm = Jvm(self.settings.properties(), self.settings.log, self._beat)
         try:
             (self._spark,) = self.ask([lambda: self._connect(jvm.gateway)])

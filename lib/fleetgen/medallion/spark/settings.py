@@ -45,7 +45,7 @@ class SparkSettings:
         )
 
     def check(self) -> None:
-        """Raise SystemLacks or Unreachable for what is missing, before anything is started."""
+        """Raise SystemLacks for what this machine lacks, before anything is started."""
         if find_spec("pyspark") is None or find_spec("pandas") is None:
             raise NoSpark(
                 f"The Spark engine needs pyspark: install it with `pip install 'fleetgen[pipeline,spark]'`, {OTHERWISE}."
@@ -57,7 +57,14 @@ class SparkSettings:
             )
         if self.jars is not None:
             self._found_jars()
-        _require_master(self.master)
+
+    def require_master(self) -> None:
+        """Raise SparkUnreachable if no master of a standalone cluster takes a connection: Spark would try for a minute."""
+        scheme, _, places = self.master.partition("://")
+        if scheme == "spark" and not any(_is_reached(place) for place in places.split(",")):
+            raise SparkUnreachable(
+                f"No Spark master answers at {self.master}: start it, correct pipeline.spark.master, {OTHERWISE}."
+            )
 
     def _found_jars(self) -> list[Path]:
         jars = sorted(self.jars.glob("*.jar")) if self.jars else []
@@ -98,18 +105,10 @@ def _has_java() -> bool:
     return (Path(home) / "bin" / "java").exists() if home else shutil.which("java") is not None
 
 
-def _require_master(master: str) -> None:
-    """Raise Unreachable if no master of a standalone cluster takes a connection: Spark would try for a minute."""
-    scheme, _, places = master.partition("://")
-    if scheme != "spark":
-        return
-    for place in places.split(","):
-        host, _, port = place.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), _REACH_SECONDS).close()
-            return
-        except (OSError, ValueError, OverflowError):
-            continue
-    raise SparkUnreachable(
-        f"No Spark master answers at {master}: start it, correct pipeline.spark.master, {OTHERWISE}."
-    )
+def _is_reached(place: str) -> bool:
+    host, _, port = place.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _REACH_SECONDS).close()
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
