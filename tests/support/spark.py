@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from fleetgen.errors import FleetgenError
-from fleetgen.medallion.spark.engine import SparkEngine
+from fleetgen.medallion.spark.engine import FEW_LINES, SparkEngine
 from fleetgen.medallion.spark.session import Session
 from fleetgen.medallion.spark.settings import SparkSettings
 from fleetgen.storage.layout import Layout
@@ -51,6 +52,6 @@ def started(folder: Path, **changes: object) -> Iterator[Session]:
         session.stop()
 
 
-def spark_engine(layout: Layout, session: Session) -> SparkEngine:
-    """Return an engine as a process makes one at its start."""
-    return SparkEngine(layout, DATASET, session, lambda: None)
+def spark_engine(layout: Layout, session: Session, few_lines: int = FEW_LINES, **changes: Any) -> SparkEngine:
+    """Return an engine as a process makes one at its start; without few lines Spark itself writes every row."""
+    return SparkEngine(layout, DATASET, session, lambda: None, few_lines=few_lines, **changes)

@@ -1,14 +1,12 @@
-"""Owns the way of a run of batches through all tables on Spark: judged by executors, written by Spark, table by table.
+"""Owns the way of a run of batches through all tables on Spark: executors judge whole batches, and give all tables' rows.
 
 The tables are those of the embedded engine. Each is committed by itself and knows the last batch in it, so that a kill
 between two commits, or another engine before this one, leaves nothing to do twice. There is one engine at a time.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from fleetgen.cadence.clock import StopWatch
 from fleetgen.domain.records import Stream
@@ -17,21 +15,24 @@ from fleetgen.medallion.carrying.order import passes
 from fleetgen.medallion.embedded.batches import open_database
 from fleetgen.medallion.embedded.budget import carrying
 from fleetgen.medallion.embedded.table_set import TableSet
-from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table
+from fleetgen.medallion.embedded.tables import KEEP_SECONDS
 from fleetgen.medallion.embedded.totals import totals
 from fleetgen.medallion.embedded.upkeep import Upkeep
-from fleetgen.medallion.gold import UNKNOWN, Gold, gold_of
-from fleetgen.medallion.lines import DamagedBatch
-from fleetgen.medallion.silver import RECORDS, Silver, silver_of
+from fleetgen.medallion.gold import UNKNOWN, gold_of
+from fleetgen.medallion.silver import RECORDS, silver_of
 from fleetgen.medallion.spark.dividing import divided
 from fleetgen.medallion.spark.kernel import Work, rows_of_runs
-from fleetgen.medallion.spark.rows import DAMAGED, JUDGED, SPARK_SCHEMA, TABLE
+from fleetgen.medallion.spark.rows import SPARK_SCHEMA
 from fleetgen.medallion.spark.session import Session
-from fleetgen.medallion.spark.writing import add_up, append, rows_of
+from fleetgen.medallion.spark.taking import Taken
+from fleetgen.medallion.spark.writing import Kept
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 
 _LINES_AT_ONCE = 4_000_000
+
+FEW_LINES = 20_000
+"""The rows of so many lines are committed by the driver in less time than Spark takes to plan a commit."""
 
 
 class SparkEngine:
@@ -45,8 +46,10 @@ class SparkEngine:
         beat: Callable[[], None],
         memory: int | None = None,
         keep_seconds: int = KEEP_SECONDS,
+        few_lines: int = FEW_LINES,
     ) -> None:
         self._layout, self._session, self._beat, self._memory = layout, session, beat, memory
+        self._few_lines = few_lines
         self._tables = TableSet(layout, dataset_id, keep_seconds)
         self._upkeep = Upkeep(self._tables.all())
         self._connection = open_database(carrying(memory), layout.spill)
@@ -79,80 +82,40 @@ class SparkEngine:
         self._connection.close()
 
     def _carry(self, stream: Stream, run: Sequence[BatchEntry], carried: Carried) -> None:
-        with self._judged(stream, run) as kept:
-            (told,) = self._session.ask([lambda: _told(kept)])
-            for table, _, words in told:
-                if table == DAMAGED:
-                    raise DamagedBatch(words)
-            self._fill(stream, run[-1].batch_number, kept, _rows_by_table(told), carried)
+        with self._judged(stream, run) as rows:
+            self._fill(stream, run[-1].batch_number, rows, carried)
             carried.batches += len(run)
-            _count(told, carried)
+            rows.counts.add_to(carried)
 
     @contextmanager
-    def _judged(self, stream: Stream, run: Sequence[BatchEntry]) -> Iterator[Any]:
-        """Let executors keep the rows of all tables for a while."""
+    def _judged(self, stream: Stream, run: Sequence[BatchEntry]) -> Iterator[Taken | Kept]:
+        """Let executors judge batches; yield the rows that tables lack of them, for a while."""
         spark = self._session.spark
         forms = [*(each.form for each in silver_of(stream)), *(each.form for each in gold_of(stream))]
         after = {form.name: self._tables[form.name].last_batch(stream) for form in forms}
         runs = divided(run, spark.sparkContext.defaultParallelism)
         work = Work(self._layout, stream, runs, after, self._memory)
-        places = spark.range(0, len(runs), 1, len(runs))
-        rows = places.mapInArrow(partial(rows_of_runs, work), SPARK_SCHEMA)
-        if self._session.settings.checkpoint is not None:
-            (kept,) = self._session.ask([rows.checkpoint])
-        else:
-            kept = rows.persist()
+        frame = spark.range(0, len(runs), 1, len(runs)).mapInArrow(partial(rows_of_runs, work), SPARK_SCHEMA)
+        if sum(entry.record_count for entry in run) <= self._few_lines:
+            (rows,) = self._session.ask([frame.toArrow])
+            yield Taken(self._connection, self._tables, rows)
+            return
+        kept = Kept(self._session, self._tables, frame)
         try:
             yield kept
         finally:
-            with suppress(Exception):
-                kept.unpersist()
+            kept.let_go()
 
-    def _fill(self, stream: Stream, last: int, kept: Any, rows: Mapping[str, int], carried: Carried) -> None:
+    def _fill(self, stream: Stream, last: int, rows: Taken | Kept, carried: Carried) -> None:
         """Commit to each table what it lacks of the batches up to this one."""
         watch = StopWatch()
-        self._write(silver_of(stream), stream, last, kept, rows)
+        rows.write(silver_of(stream), stream, last)
         if stream is Stream.COMPANIES:
             self._forget_arrived()
         watch.lap("silver")
-        self._write(gold_of(stream), stream, last, kept, rows)
+        rows.write(gold_of(stream), stream, last)
         watch.lap("gold")
         carried.silver_to_gold_seconds += watch.phases["gold"]
-        carried.rows.update(rows)
-
-    def _write(
-        self, declared: Sequence[Silver | Gold], stream: Stream, last: int, kept: Any, rows: Mapping[str, int]
-    ) -> None:
-        """Write tables, several at the same time; those without new rows need no Spark to say how far they are."""
-        orders = []
-        for each in declared:
-            table = self._tables[each.form.name]
-            if table.last_batch(stream) < last:
-                if rows.get(each.form.name, 0):
-                    orders.append(partial(self._write_table, each, table, stream, last, kept, rows[each.form.name]))
-                else:
-                    table.append((), stream, last)
-        self._session.ask(orders)
-
-    def _write_table(
-        self, declared: Silver | Gold, table: Table, stream: Stream, last: int, kept: Any, rows: int
-    ) -> None:
-        frame, spark = rows_of(kept, declared.form), self._session.spark
-        if isinstance(declared, Gold) and declared.kept:
-            days = None
-            if declared.form.partition_by:
-                days = sorted(row["day"] for row in frame.select("day").distinct().collect())
-            add_up(spark, frame, table, stream, last, days)
-            return
-        if declared is UNKNOWN:
-            known = spark.read.format("delta").load(str(self._tables[RECORDS[Stream.COMPANIES].form.name].folder))
-            frame = frame.join(known.select("company_id"), "company_id", "left_anti").select(
-                *declared.form.schema.names
-            )
-            if not (rows := frame.count()):
-                table.append((), stream, last)
-                return
-        append(frame, table, stream, last, rows)
 
     def _forget_arrived(self) -> None:
         """Delete what was written of events while their companies were not known, for those that are in silver now."""
@@ -165,33 +128,3 @@ class SparkEngine:
         if found:
             ids = ", ".join(f"'{company}'" for (company,) in found)
             unknown.delete(f"company_id IN ({ids})")
-
-
-_Told = Counter[tuple[str, str | None, str | None]]
-"""Rows by table, rule and words; of `JUDGED`, lines."""
-
-
-def _told(kept: Any) -> _Told:
-    """Let the executors work, and count what they give."""
-    from pyspark.sql import functions
-
-    table = kept[TABLE]
-    judged = table == JUDGED
-    columns = kept.select(
-        table,
-        functions.when(judged, kept["rule"]).alias("rule"),
-        functions.when(table == DAMAGED, kept["raw"]).alias("words"),
-        functions.when(judged, kept["lines"]).otherwise(1).alias("count"),
-    )
-    counted = columns.groupBy(TABLE, "rule", "words").agg(functions.sum("count").alias("count")).collect()
-    return Counter({(row[TABLE], row["rule"], row["words"]): row["count"] for row in counted})
-
-
-def _rows_by_table(told: _Told) -> dict[str, int]:
-    return {table: count for (table, _, _), count in told.items() if table != JUDGED}
-
-
-def _count(told: _Told, carried: Carried) -> None:
-    for (table, rule, _), count in told.items():
-        if table == JUDGED:
-            carried.count(rule, count)
