@@ -51,6 +51,9 @@ class Totals:
 class Engine(Protocol):
     """Carries published batches into the tables. The order of batches and what is missing is `order`'s."""
 
+    lines_at_once: int
+    """So many lines are to be carried before they are acknowledged; a larger batch by itself."""
+
     def next_batch(self, stream: Stream) -> int:
         """Return the lowest batch number that some table of the stream lacks."""
 

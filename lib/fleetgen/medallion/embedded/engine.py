@@ -40,6 +40,8 @@ _FEW_LINES, _FEW_BYTES = 1000, 1 << 20
 class EmbeddedEngine:
     """Carries published batches into the tables of one dataset."""
 
+    lines_at_once = 1_000_000
+
     def __init__(
         self,
         layout: Layout,

@@ -29,14 +29,14 @@ from fleetgen.medallion.spark.writing import Kept
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 
-_LINES_AT_ONCE = 4_000_000
-
 FEW_LINES = 20_000
 """The rows of so many lines are committed by the driver in less time than Spark takes to plan a commit."""
 
 
 class SparkEngine:
     """Carries published batches into the tables of one dataset."""
+
+    lines_at_once = 4_000_000
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class SparkEngine:
         Raises DamagedBatch, before anything of the pass is written, if bronze is not as it was published.
         """
         carried = Carried()
-        for run in passes(self._tables.missing(stream, entries), _LINES_AT_ONCE):
+        for run in passes(self._tables.missing(stream, entries), self.lines_at_once):
             self._carry(stream, run, carried)
         return carried
 

@@ -24,7 +24,7 @@ class Session:
 
     def __init__(self, settings: SparkSettings, beat: Callable[[], None]) -> None:
         self.settings = settings
-        self._beat = beat
+        self.beat = beat
         self._jvm: Jvm | None = None
         self._spark: Any = None
         self._threads = ThreadPoolExecutor(_AT_ONCE, "spark")
@@ -53,7 +53,7 @@ class Session:
         self.stop()
         self.settings.check()
         self.settings.require_master()
-        self._jvm = jvm = Jvm(self.settings.properties(), self.settings.log, self._beat)
+        self._jvm = jvm = Jvm(self.settings.properties(), self.settings.log, self.beat)
         try:
             (self._spark,) = self.ask([lambda: self._connect(jvm.gateway)])
         except SparkFailed as fault:
@@ -84,10 +84,11 @@ class Session:
 
         What the beat raises, such as Interrupted, cancels them. Raises SparkFailed.
         """
+        self.beat()
         futures = [self._threads.submit(order) for order in orders]
         try:
             while wait(futures, _LOOK_SECONDS).not_done:
-                self._beat()
+                self.beat()
         except BaseException:
             self._cancel(futures)
             raise
