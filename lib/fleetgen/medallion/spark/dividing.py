@@ -11,8 +11,8 @@ _LEAST_LINES = 5000
 
 def divided(entries: Sequence[BatchEntry], most: int) -> tuple[Sequence[BatchEntry], ...]:
     """Return at most so many runs of consecutive batches."""
-    ends = list(accumulate(max(1, entry.record_count) for entry in entries))
-    runs = max(1, min(len(entries), most, ends[-1] // _LEAST_LINES))
-    places = [min(runs - 1, (end - 1) * runs // ends[-1]) for end in ends]
+    *starts, total = accumulate((max(1, entry.record_count) for entry in entries), initial=0)
+    runs = max(1, min(len(entries), most, total // _LEAST_LINES))
+    places = [start * runs // total for start in starts]
     found = [[entry for entry, place in zip(entries, places, strict=True) if place == run] for run in range(runs)]
     return tuple(run for run in found if run)
