@@ -1,7 +1,7 @@
 """Owns what this process may use of the machine, within the limits of containers and shells: memory, processors, room.
 
 Sources: cgroups(7), the kernel's documents on both versions of control groups, getrlimit(2), malloc_trim(3),
-pidfd_open(2). A limit that cannot be read, as on a system without control groups, is none.
+pidfd_open(2), prctl(2). A limit that cannot be read, as on a system without control groups, is none.
 """
 
 import ctypes
@@ -9,6 +9,8 @@ import math
 import os
 import resource
 import select
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +18,8 @@ from pathlib import Path
 
 _UNLIMITED = 1 << 60
 """The first version of control groups writes a number near 2^63 for no limit."""
+
+_PR_SET_PDEATHSIG = 1
 
 
 def memory_bytes(process: Path = Path("/proc/self")) -> int:
@@ -160,3 +164,10 @@ def _is_unknown(pid: int) -> bool:
     except (OSError, OverflowError) as fault:
         return isinstance(fault, ProcessLookupError)
     return False
+
+
+def die_with_parent() -> None:
+    """Let the system kill this process when the thread that started it ends; only Linux can."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

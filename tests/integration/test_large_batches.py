@@ -1,6 +1,5 @@
 """A batch that is judged in pieces ends in the same tables as one that is judged whole, and takes little memory."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,8 +15,8 @@ from fleetgen.medallion.embedded.budget import MEGABYTE, Budget
 from fleetgen.medallion.embedded.engine import EmbeddedEngine
 from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.storage.layout import Layout
-from fleetgen.storage.ledger import BatchEntry
 from support.delta_tables import DATASET, batches, contents, dirty, follow
+from support.nasty_batches import put
 from support.nasty_lines import NASTY, event
 
 CARRYING = Path(__file__).parents[1] / "support" / "carrying.py"
@@ -78,9 +77,6 @@ def test_tables_that_lag_behind_silver_get_what_they_lack(bronze: Layout, tmp_pa
     assert contents(layout) == kept
 
 
-INTERVAL = {"start": "2026-01-05T12:00:00Z", "end": "2026-01-05T12:00:10Z"}
-"""In which the events lie that `nasty_lines` makes."""
-
 DUPLICATES: dict[str, list[bytes]] = {
     "equal lines far apart": [event(1), *map(event, range(10, 40)), event(1), event(1)],
     "equal broken lines": [b"{", *map(event, range(10, 40)), b"{", b"", b"", b"\xff", b"\xff"],
@@ -111,13 +107,6 @@ def test_duplicates_across_pieces_are_those_of_the_whole(bronze: Layout, tmp_pat
         assert carried.lines == len(content)
         assert all(delta_holds_what_lies_there(layout, name) for name in ("events", "quarantine"))
     assert found[4] == found[100_000]
-
-
-def put(layout: Layout, entry: BatchEntry, content: bytes) -> BatchEntry:
-    """Give a batch another content; return what the ledger would say of it."""
-    (layout.batch(Stream.EVENTS, entry.batch_id) / "events.jsonl").write_bytes(content)
-    told = {"sha256": hashlib.sha256(content).hexdigest(), "record_count": content.count(b"\n"), "bytes": len(content)}
-    return BatchEntry.model_validate(entry.model_dump() | told | INTERVAL)
 
 
 def delta_holds_what_lies_there(layout: Layout, name: str) -> bool:

@@ -20,10 +20,10 @@ from fleetgen.generation.checking import check, remake, require_entry
 from fleetgen.generation.cleaning import clean
 from fleetgen.generation.outcomes import Published
 from fleetgen.generation.repairing import repair
+from fleetgen.machine import die_with_parent
 from fleetgen.processes.reporting import Reporter
 from fleetgen.storage.bronze import publish_batch, staged_batch, staged_truth
 from fleetgen.storage.ledger import BatchEntry
-from fleetgen.supervision.orphans import die_with_parent
 from fleetgen.telemetry.logs import start_logging
 from fleetgen.telemetry.metrics import GeneratorMetrics
 from support.permits import permitted

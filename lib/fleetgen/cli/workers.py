@@ -4,8 +4,8 @@ import multiprocessing
 import os
 import signal
 
+from fleetgen.machine import die_with_parent
 from fleetgen.processes.memory import keep_freed_memory
-from fleetgen.supervision.orphans import die_with_parent
 
 
 def start_maker() -> None:

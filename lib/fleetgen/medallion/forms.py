@@ -24,3 +24,8 @@ class TableForm:
     def folder(self, layout: Layout) -> Path:
         """Return the folder of the table."""
         return layout.data / ("staged" if self.layer == "silver" else "processed") / self.name
+
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """The columns that are added up where rows of a kept table are put together; the others tell rows apart."""
+        return tuple(column.name for column in self.schema if column.type == pa.int64())

@@ -1,7 +1,6 @@
 """The pipeline process: carries the published batches into the tables, as they come or once."""
 
 from collections.abc import Iterator
-from functools import partial
 
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.domain.records import ISSUE_TYPES, SECOND
@@ -9,8 +8,7 @@ from fleetgen.errors import FleetgenError, Interrupted
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.lifecycle import WrongDataset
 from fleetgen.medallion.carrying.carrier import Carrier
-from fleetgen.medallion.embedded.budget import carrying
-from fleetgen.medallion.embedded.engine import EmbeddedEngine
+from fleetgen.processes.engines import engines_of
 from fleetgen.processes.worker import Work, Worker
 from fleetgen.scoring import Score
 from fleetgen.scoring.live import LiveScore
@@ -29,13 +27,15 @@ class Pipeline(Work):
         loaded = worker.loaded
         self.metrics = PipelineMetrics(loaded.config.mode)
         self._worker, self._log = worker, worker.log
-        budget = carrying(loaded.config.pipeline.memory)
-        open_engine = partial(EmbeddedEngine, loaded.layout, beat=worker.heartbeat.beat, budget=budget)
-        self._carrier = Carrier(loaded.layout, open_engine, worker.clock, worker.log, self.metrics, worker.progress)
+        self._engines = engines_of(worker)
+        self._carrier = Carrier(
+            loaded.layout, self._engines.open, worker.clock, worker.log, self.metrics, worker.progress
+        )
         self._score = LiveScore(Dataset(loaded.layout, worker.progress))
         self._score_at = 0
 
     def begin(self) -> None:
+        self._engines.check()
         self._carrier.hold()
         self._log.info("Starting pipeline", kind="starting")
 
@@ -73,7 +73,12 @@ class Pipeline(Work):
 
     def end(self) -> None:
         self._carrier.leave()
+        self.let_go()
         self._log.info("Stopping pipeline", kind="stopping")
+
+    def let_go(self) -> None:
+        """End what the engines needed; to do it again does no harm."""
+        self._engines.end()
 
     def drain(self) -> Iterator[tuple[int, int, int]]:
         """Carry everything that is published, and end; a fault is raised.
@@ -81,6 +86,7 @@ class Pipeline(Work):
         Yields the batches that were in the tables at the start, that are now, and that are published.
         """
         self._carrier.tries_again = False
+        self._engines.check()
         self._carrier.hold()
         try:
             begun = None
@@ -90,6 +96,7 @@ class Pipeline(Work):
             if self._carrier.holding.damage is not None:
                 raise self._carrier.holding.damage
         finally:
+            self.let_go()
             self._carrier.leave()
 
 
@@ -124,4 +131,7 @@ def main(loaded: LoadedConfig, address: str | None, port: int | None, fault: str
         worker.telling(),
         served_metrics(pipeline.metrics.registry, address or config.address, port or config.pipeline_port),
     ):
-        worker.live(pipeline)
+        try:
+            worker.live(pipeline)
+        finally:
+            pipeline.let_go()

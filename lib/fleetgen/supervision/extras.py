@@ -8,6 +8,8 @@ from fleetgen.supervision.programs import programs
 
 _PACKAGES = {"control": ("fastapi", "uvicorn"), "pipeline": ("duckdb", "deltalake", "pyarrow")}
 
+_SPARK = ("pyspark", "pandas")
+
 _PAGE = ("nicegui", "websockets")
 
 
@@ -30,3 +32,14 @@ def check_extras(loaded: LoadedConfig) -> None:
                 f"The {program.name} process needs {' and '.join(lacking)}: install it with "
                 f"`pip install 'fleetgen[{program.name}]'`, or set {program.name}.enabled = false."
             )
+    pipeline = loaded.config.pipeline
+    if pipeline.enabled and pipeline.engine == "spark":
+        _check_spark()
+
+
+def _check_spark() -> None:
+    if lacking := [name for name in _SPARK if find_spec(name) is None]:
+        raise SystemLacks(
+            f"The Spark engine needs {' and '.join(lacking)}: install it with `pip install 'fleetgen[pipeline,spark]'`, or "
+            'set pipeline.engine = "embedded".'
+        )

@@ -3,22 +3,17 @@
 It knows its supervisord by fleetgen's own mark: somebody else's supervisord, above a shell, is none of its business.
 """
 
-import ctypes
 import os
-import signal
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from fleetgen.machine import has_ended
+from fleetgen.machine import die_with_parent, has_ended
 
 if TYPE_CHECKING:
     from fleetgen.telemetry.logs import Logger
 
 SUPERVISOR_MARK = "FLEETGEN_SUPERVISOR"
 """The variable of the environment in which the set's supervisord gives its children its pid."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 class OrphanGuard:
@@ -49,10 +44,3 @@ def own_supervisor() -> int | None:
         return None
     pid = int(mark)
     return pid if pid == os.getppid() or has_ended(pid) else None
-
-
-def die_with_parent() -> None:
-    """Let the system kill this process when its parent dies; only Linux can."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,5 +1,6 @@
 """Owns the expansion of the configuration into supervisord's file. Pure: it returns text; starting is left to `cli`."""
 
+import hashlib
 import json
 import os
 import shlex
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleetgen.config.loading import LoadedConfig
+from fleetgen.config.tables.running import Pipeline
 from fleetgen.errors import ConfigurationError, UsageError
 from fleetgen.storage.files import replace_file
 from fleetgen.storage.reading import read_json
@@ -134,9 +136,17 @@ def _sections(loaded: LoadedConfig, port_offset: int, token_mark: str) -> Iterat
     )
     yield "supervisorctl", {"serverurl": f"unix://{loaded.socket}"}
     for program in programs(loaded, port_offset):
-        marks = {"control": token_mark, "pipeline": str(loaded.config.pipeline.memory or "")}
+        marks = {"control": token_mark, "pipeline": _mark_of(loaded.config.pipeline)}
         marked = {"environment": f'FLEETGEN_MARK="{marks[program.name]}"'} if program.name in marks else {}
         yield f"program:{program.name}", _program(loaded, program) | marked
+
+
+def _mark_of(pipeline: Pipeline) -> str:
+    """Return what changes with the settings that a pipeline process reads at its start alone."""
+    memory = str(pipeline.memory or "")
+    if pipeline.engine == "embedded":
+        return memory
+    return memory + "-" + hashlib.sha256(pipeline.spark.model_dump_json().encode()).hexdigest()[:16]
 
 
 def _supervisord(loaded: LoadedConfig) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """Owns the tables about the set that makes the data: paths, metrics, control, pipeline, supervisor."""
 
+from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from fleetgen.config.sizes import Size
 from fleetgen.config.tables.fields import FolderName, Port, Table, allowed, filled, whole
@@ -63,13 +64,40 @@ class Control(Table):
         return self
 
 
+SparkMemory = Annotated[
+    str,
+    StringConstraints(pattern=r"^[1-9][0-9]{0,5}[mg]$"),
+    allowed('a size as Spark has it, such as "512m" or "2g"'),
+]
+
+
+class Spark(Table):
+    """How the Spark engine is started; only with engine = "spark"."""
+
+    master: Annotated[str, AfterValidator(filled), allowed("a master's URL, as a string")] = "local[2]"
+    """Where Spark runs: "local[2]" in this process set, "spark://host:7077", "yarn", "k8s://…"."""
+    driver_memory: SparkMemory = "1g"
+    """Memory of the JVM that the pipeline process starts."""
+    executor_memory: SparkMemory = "1g"
+    """Memory of each executor of a cluster; what the rules take there is pipeline.memory, beside it."""
+    jars: FolderName | None = None
+    """Folder with the jars of Delta; absent: Spark fetches them by their Maven coordinates."""
+    checkpoint: FolderName | None = None
+    """Folder that all executors share, for the judged rows of a pass; absent: each executor keeps its own."""
+    conf: Mapping[str, str] = Field({}, json_schema_extra={"allowed": "a table of Spark settings, each a string"})
+    """Further settings of Spark, such as "spark.executor.cores"; they go before those that fleetgen chooses."""
+
+
 class Pipeline(Table):
     """The pipeline process: carries published batches from bronze to silver and gold."""
 
     enabled: Annotated[bool, allowed("true or false")] = True
     """Whether the set has a pipeline process."""
+    engine: Annotated[Literal["embedded", "spark"], allowed('"embedded" or "spark"')] = "embedded"
+    """What carries the batches: "embedded" works in the process itself, "spark" on a Spark cluster."""
     memory: Annotated[int, Size(64)] | None = None
     """Memory for the work on batches; absent: up to 300MB, less where the machine or the container has less."""
+    spark: Annotated[Spark, allowed("a table")] = Spark()
 
 
 class Supervisor(Table):

@@ -26,8 +26,7 @@ from fleetgen.telemetry.logs import Logger
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
 
 BATCHES_AT_ONCE = 250
-LINES_AT_ONCE = 1_000_000
-"""So many batches of a stream, and lines in them, are carried before they are acknowledged; a larger batch by itself."""
+"""So many batches of a stream are carried before they are acknowledged, as far as the engine takes their lines at once."""
 
 
 class Carrier:
@@ -191,7 +190,7 @@ class Carrier:
         count = min(manifest.head(stream).next_batch - first, most)
         if count <= 0:
             return
-        entries = _up_to(LINES_AT_ONCE, self._dataset.ledgers[stream].batches_from(first, count))
+        entries = _up_to(engine.lines_at_once, self._dataset.ledgers[stream].batches_from(first, count))
         carried = engine.carry(stream, entries)
         if not carried.batches:
             return

@@ -23,6 +23,15 @@ class Carried:
     """Rows written, by table."""
     silver_to_gold_seconds: float = 0.0
 
+    def count(self, rule: str | None, lines: int) -> None:
+        """Count lines that a rule rejected; None accepted them."""
+        self.lines += lines
+        if rule is None:
+            self.outcomes["accepted"] += lines
+        else:
+            self.rules[rule] += lines
+            self.outcomes["duplicate" if rule == "duplicate" else "quarantined"] += lines
+
 
 @dataclass
 class Totals:
@@ -41,6 +50,9 @@ class Totals:
 
 class Engine(Protocol):
     """Carries published batches into the tables. The order of batches and what is missing is `order`'s."""
+
+    lines_at_once: int
+    """So many lines are to be carried before they are acknowledged; a larger batch by itself."""
 
     def next_batch(self, stream: Stream) -> int:
         """Return the lowest batch number that some table of the stream lacks."""

@@ -60,12 +60,14 @@ class Companies:
         self._index.close()
 
     @contextmanager
-    def known(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Leave those companies of the judged events that silver knows in a relation `known_companies` for a while.
+    def known(
+        self, connection: duckdb.DuckDBPyConnection, events: str = "FROM judged WHERE rule IS NULL"
+    ) -> Iterator[None]:
+        """Leave those companies of some events that silver knows in a relation `known_companies` for a while.
 
         In the end the others are noted as ones of which events are written.
         """
-        found = connection.execute("SELECT DISTINCT company_id FROM judged WHERE rule IS NULL ORDER BY 1")
+        found = connection.execute(f"SELECT DISTINCT company_id FROM ({events}) ORDER BY 1")
         known, strange = [], []
         for names in _some(found):
             states = self._states(names)
@@ -114,7 +116,7 @@ class Companies:
                 self._anew()
                 self._make()
             self._index.execute("PRAGMA synchronous = NORMAL")
-        self._follow(connection)
+        self.follow(connection)
 
     def _make(self) -> None:
         self._index.execute("PRAGMA journal_mode = WAL")
@@ -135,8 +137,11 @@ class Companies:
     def _sources(self) -> tuple[tuple[Stream, Table], ...]:
         return (Stream.EVENTS, self._unknown), (Stream.COMPANIES, self._silver)
 
-    def _follow(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Take from the tables what came into them without this; what is unknown first, for it may have become known."""
+    def follow(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take from the tables what came into them without this; what is unknown first, for it may have become known.
+
+        What was written of companies while they were not known is deleted.
+        """
         for stream, table in self._sources():
             with self._told():
                 (after,) = self._index.execute("SELECT value FROM facts WHERE name = ?", (stream.value,)).fetchone()

@@ -8,45 +8,40 @@ All tables are a function of bronze alone. There is one engine at a time; holdin
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import date
 from functools import partial
 
 import duckdb
-import pyarrow as pa
 
 from fleetgen.cadence.clock import StopWatch
 from fleetgen.domain.records import Stream
 from fleetgen.machine import give_memory_back
 from fleetgen.medallion.carrying.engine import Carried, Totals
-from fleetgen.medallion.carrying.order import missing, passes
+from fleetgen.medallion.carrying.order import passes
+from fleetgen.medallion.embedded.batches import days_of_deliveries, keep_batches, open_database
 from fleetgen.medallion.embedded.budget import MEGABYTE, Budget, carrying
 from fleetgen.medallion.embedded.commits import DataFile
 from fleetgen.medallion.embedded.companies import Companies
 from fleetgen.medallion.embedded.files import write_few_rows, write_rows
 from fleetgen.medallion.embedded.pieces import judged_in_pieces, registered
-from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table, open_table
+from fleetgen.medallion.embedded.table_set import TableSet
+from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table
 from fleetgen.medallion.embedded.totals import totals
 from fleetgen.medallion.embedded.upkeep import Upkeep
-from fleetgen.medallion.gold import GOLD, UNKNOWN, Gold, gold_of
+from fleetgen.medallion.gold import UNKNOWN, Gold, gold_of
 from fleetgen.medallion.lines import read_batches, read_pieces
 from fleetgen.medallion.rules import judge
-from fleetgen.medallion.silver import QUARANTINE, RECORDS, Silver, silver_of
+from fleetgen.medallion.silver import RECORDS, Silver, silver_of
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
-from fleetgen.storage.pruning import pruned_before
 
 _FEW_LINES, _FEW_BYTES = 1000, 1 << 20
 """For so many lines it takes longer to look for a better plan, and to wake a second thread, than to do without."""
 
-_BATCHES_SQL = """
-    CREATE OR REPLACE TEMP TABLE batches AS SELECT * REPLACE (
-        make_timestamptz(interval_start) AS interval_start, make_timestamptz(interval_end) AS interval_end
-    ) FROM batch_rows"""
-_BATCH_COLUMNS = ("stream", "batch_number", "batch_id", "interval_start", "interval_end", "lines")
-
 
 class EmbeddedEngine:
     """Carries published batches into the tables of one dataset."""
+
+    lines_at_once = 1_000_000
 
     def __init__(
         self,
@@ -61,16 +56,15 @@ class EmbeddedEngine:
         self._beat = beat
         self._spill = layout.spill
         shutil.rmtree(self._spill, ignore_errors=True)
-        forms = [*(silver.form for silver in (*RECORDS.values(), QUARANTINE)), *(gold.form for gold in GOLD)]
-        self._tables = {form.name: open_table(form, layout, dataset_id, keep_seconds) for form in forms}
+        self._tables = TableSet(layout, dataset_id, keep_seconds)
         self._suits_few = False
-        self._upkeep = Upkeep(tuple(self._tables.values()))
+        self._upkeep = Upkeep(self._tables.all())
         self._connection = self._connect()
         self._companies = self._open_companies()
 
     def next_batch(self, stream: Stream) -> int:
         """Return the lowest batch number that some table of the stream lacks."""
-        return 1 + min(table.last_batch(stream) for table in self._tables_of(stream))
+        return self._tables.next_batch(stream)
 
     def carry(self, stream: Stream, entries: Sequence[BatchEntry]) -> Carried:
         """Carry consecutive batches from bronze into every table; those that all tables have are left out.
@@ -78,8 +72,7 @@ class EmbeddedEngine:
         Raises DamagedBatch, before anything of the pass is written, if bronze is not as it was published.
         """
         carried = Carried()
-        first = max(self.next_batch(stream), pruned_before(self._layout, stream))
-        for run in passes(missing(stream, entries, first), self._budget.lines):
+        for run in passes(self._tables.missing(stream, entries), self._budget.lines):
             self._carry(stream, run, carried)
         return carried
 
@@ -101,14 +94,10 @@ class EmbeddedEngine:
         self._companies.close()
         self._connection.close()
 
-    def _tables_of(self, stream: Stream) -> list[Table]:
-        return [table for table in self._tables.values() if stream in table.form.streams]
-
     def _carry(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> None:
         lines, size = sum(each.record_count for each in entries), sum(each.bytes for each in entries)
         self._suit(few=lines <= _FEW_LINES and size <= _FEW_BYTES)
-        with registered(self._connection, "batch_rows", _batch_rows(stream, entries)):
-            self._connection.execute(_BATCHES_SQL)
+        keep_batches(self._connection, stream, entries)
         with self._judged(stream, entries) as files:
             self._beat()
             self._fill(stream, entries[-1].batch_number, files, carried)
@@ -183,7 +172,7 @@ class EmbeddedEngine:
             files = files or self._files(declared.sql, after, table)
             table.append(files, stream, last)
         else:
-            days = self._days(after) if table.form.partition_by else None
+            days = days_of_deliveries(self._connection, after) if table.form.partition_by else None
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW own AS {table.rows(days)}")
             files = self._files(declared.sql, after, table)
             table.replace(files, stream, last, days)
@@ -193,20 +182,9 @@ class EmbeddedEngine:
         write = write_few_rows if self._suits_few else write_rows
         return write(self._connection, sql, {"after": after}, table.form, table.folder, table.next_name)
 
-    def _days(self, after: int) -> list[date]:
-        found = self._connection.execute(
-            """SELECT DISTINCT timezone('UTC', timestamp)::DATE FROM judged
-            WHERE event_type = 'delivered' AND batch_number > $after ORDER BY 1""",
-            {"after": after},
-        )
-        return [day for (day,) in found.fetchall()]
-
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        """Open a database in memory; what exceeds the limit goes beside the data for as long as it is needed."""
-        connection = duckdb.connect(config=self._budget.settings(self._spill) | {"preserve_insertion_order": False})
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         self._suits_few = False
-        return connection
+        return open_database(self._budget, self._spill)
 
     def _begin_anew(self) -> None:
         """Begin with an empty database: DuckDB would keep what a large batch took for as long as it lives."""
@@ -221,17 +199,4 @@ class EmbeddedEngine:
     def _count(self, entries: Sequence[BatchEntry], carried: Carried) -> None:
         carried.batches += len(entries)
         for rule, count in self._connection.execute("SELECT rule, count(*) FROM judged GROUP BY rule").fetchall():
-            carried.lines += count
-            if rule is None:
-                carried.outcomes["accepted"] += count
-            else:
-                carried.rules[rule] += count
-                carried.outcomes["duplicate" if rule == "duplicate" else "quarantined"] += count
-
-
-def _batch_rows(stream: Stream, entries: Sequence[BatchEntry]) -> pa.Table:
-    rows = [
-        (stream.value, each.batch_number, each.batch_id, each.interval.start, each.interval.end, each.record_count)
-        for each in entries
-    ]
-    return pa.table(dict(zip(_BATCH_COLUMNS, map(list, zip(*rows, strict=True)), strict=True)))
+            carried.count(rule, count)

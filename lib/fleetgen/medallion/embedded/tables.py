@@ -102,7 +102,7 @@ class Table:
         self._take()
 
     def _commit(self, added: Sequence[DataFile], removed: Sequence[DataFile], stream: Stream, last_batch: int) -> None:
-        self._change(added, removed, (_app(stream), last_batch))
+        self._change(added, removed, (application(stream), last_batch))
         self._last[stream] = last_batch
 
     def _change(
@@ -193,7 +193,7 @@ def is_of(delta: DeltaTable, dataset_id: str) -> bool:
 
 def last_batch(delta: DeltaTable, stream: Stream) -> int:
     """Return the number of the last batch of the stream that is in a table; -1 if none is."""
-    last: int | None = delta.transaction_version(_app(stream))
+    last: int | None = delta.transaction_version(application(stream))
     return -1 if last is None else last
 
 
@@ -218,5 +218,6 @@ def _create(
     )
 
 
-def _app(stream: Stream) -> str:
+def application(stream: Stream) -> str:
+    """Return the name under which commits say how far a stream is."""
     return f"fleetgen-{stream}"
