@@ -53,7 +53,8 @@ class Taken:
         form, new = declared.form, _rows_sql(declared.form)
         if declared is UNKNOWN:
             with self._companies.known(self._connection, new):
-                unknown = f"FROM ({new}) ANTI JOIN known_companies USING (company_id)"
+                columns = ", ".join(form.schema.names)
+                unknown = f"SELECT {columns} FROM ({new}) ANTI JOIN known_companies USING (company_id)"
                 table.append(self._files(unknown, table), stream, last_batch)
             return
         if not (isinstance(declared, Gold) and declared.kept):
