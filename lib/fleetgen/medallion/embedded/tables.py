@@ -28,6 +28,10 @@ TABLES_VERSION = "1"
 KEEP_SECONDS = 600
 """So long a reader may take: files that a table no longer needs stay as long."""
 
+_SIZES = (64, 8, 1)
+"""Files are joined with those of their size: below these shares of the largest."""
+_TOGETHER = 8
+
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 """`upkeep` does at its time what delta-rs would do within a commit."""
 
@@ -81,7 +85,7 @@ class Table:
 
         Where days are replaced whole there is but one file of each.
         """
-        bins = [] if self.form.partition_by else list(_bins(self.files, target_bytes))
+        bins = [] if self.form.partition_by else list(to_be_joined(self.files, target_bytes))
         joined: list[DataFile] = []
         for number, small in enumerate(bins):
             rows = relation(self.form, (str(self.folder / file.path) for file in small))
@@ -124,12 +128,24 @@ class Table:
         self._last = {stream: last_batch(self.delta, stream) for stream in self.form.streams}
 
 
-def _bins(files: Iterable[DataFile], target_bytes: int) -> Iterator[list[DataFile]]:
-    """Divide the files that are smaller into groups of about this size together; those that stay alone are left out."""
+def to_be_joined(files: Sequence[DataFile], target_bytes: int) -> Iterator[list[DataFile]]:
+    """Divide the files that are smaller into groups to be joined, of about this size together at most.
+
+    Files of about one size are joined, and larger ones once there are some: so a row is copied a few times on its way
+    into a file of that size, and not each time that small files are joined.
+    """
+    least = 0
+    for share in _SIZES:
+        some = [file for file in files if least <= file.size_bytes < target_bytes // share]
+        if len(some) >= (_TOGETHER if least else 2):
+            yield from _groups(some, target_bytes)
+        least = target_bytes // share
+
+
+def _groups(files: Iterable[DataFile], target_bytes: int) -> Iterator[list[DataFile]]:
     group: list[DataFile] = []
     for file in files:
-        if file.size_bytes < target_bytes:
-            group.append(file)
+        group.append(file)
         if sum(each.size_bytes for each in group) >= target_bytes:
             yield group
             group = []

@@ -14,7 +14,7 @@ from fleetgen.errors import SystemLacks
 from fleetgen.medallion.embedded.commits import DataFile, ForeignCommit
 from fleetgen.medallion.embedded.files import write_rows
 from fleetgen.medallion.embedded.reading import FORMS
-from fleetgen.medallion.embedded.tables import DamagedTable, Table, load, open_table
+from fleetgen.medallion.embedded.tables import DamagedTable, Table, load, open_table, to_be_joined
 from fleetgen.medallion.embedded.upkeep import DUE_COMMITS, Upkeep
 from fleetgen.medallion.forms import TableForm
 from fleetgen.medallion.gold import DELIVERIES
@@ -201,3 +201,22 @@ def test_upkeep_is_due_after_so_many_commits_and_makes_few_files_of_many(layout:
     assert numbers_in(layout) == list(range(DUE_COMMITS))
     assert opened(layout).last_batch(Stream.EVENTS) == DUE_COMMITS - 1
     assert not Upkeep((opened(layout),)).perform(connection)  # whoever opens it next knows that it was kept up
+
+
+def test_a_row_is_copied_a_few_times_on_its_way_into_a_large_file() -> None:
+    # given a table that gets thirty small files between two compactions, and becomes as large as six files of the target
+    target, small, copied, most = 16 << 20, 6000, 0, 0
+    files: list[DataFile] = []
+    rounds = 6 * target // (30 * small)
+    for number in range(rounds):
+        files += [DataFile(f"{number}-{place}", small) for place in range(30)]
+        most = max(most, len(files))
+        for group, joined in enumerate(to_be_joined(files, target)):
+            copied += sum(file.size_bytes for file in joined)
+            together = DataFile(f"{number}-joined-{group}", sum(file.size_bytes for file in joined))
+            files = [file for file in files if file not in joined] + [together]
+    # then what was copied is a small multiple of what there is, and the files are few
+    assert sum(file.size_bytes for file in files) == rounds * 30 * small
+    assert copied < 5 * rounds * 30 * small
+    assert most < 70
+    assert sum(file.size_bytes >= target // 2 for file in files) >= 5
