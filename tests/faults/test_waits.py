@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fleetgen.config.loading import LoadedConfig, load
-from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock
+from fleetgen.storage.locks import LOCK_TIMEOUT_SECONDS, FileLock
 from support.configs import SHIPPED, set_folder
 from support.patience import wait_for
 from support.sets import free_ports

@@ -14,7 +14,7 @@ from fleetgen.generation.checking import Difference, check
 from fleetgen.generation.cleaning import clean
 from fleetgen.generation.repairing import repair
 from fleetgen.storage.bronze import publish_batch
-from fleetgen.storage.files import FileLock
+from fleetgen.storage.locks import FileLock
 from fleetgen.storage.manifest import Manifest
 from fleetgen.storage.pruning import note_pruned
 from support.patience import wait_for

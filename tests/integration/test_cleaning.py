@@ -17,8 +17,8 @@ from fleetgen.errors import CannotCreate, NotYet
 from fleetgen.generation import lifecycle
 from fleetgen.generation.checking import check
 from fleetgen.generation.cleaning import Cleaned, PauseRequired, clean
-from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.locks import FileLock
 from support.configs import fleetgen, tree
 from support.patience import wait_for
 from support.simulation import NOON, Simulation, simulated

@@ -18,8 +18,8 @@ from fleetgen.domain.records import Stream
 from fleetgen.errors import NotYet
 from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.tables import load
-from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.locks import FileLock
 from support.delta_tables import batches, contents, engine, follow
 from support.patience import wait_for
 from support.sets import RunningSet

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import CannotCreate, DamagedManifest, FleetgenError
-from fleetgen.storage.files import FileLock, move_or_remove, sync_folder
+from fleetgen.storage.files import move_or_remove, sync_folder
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.locks import FileLock
 from fleetgen.storage.manifest import Manifest, ManifestStore, Transaction, empty_manifest
 from fleetgen.storage.progress import Progress, unwatched
 from fleetgen.storage.removing import remove_some

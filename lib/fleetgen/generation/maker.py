@@ -23,8 +23,9 @@ from fleetgen.generation.retention import finish_pruning, kept_from, prune
 from fleetgen.generation.staging import Staged, finish, stage
 from fleetgen.generation.withholding import Hold, hold
 from fleetgen.storage import bronze
-from fleetgen.storage.files import FileLock, is_disk_fault
+from fleetgen.storage.files import is_disk_fault
 from fleetgen.storage.ledger import BatchEntry, GapEntry, GapReason
+from fleetgen.storage.locks import FileLock
 from fleetgen.storage.manifest import Head, Manifest, Transaction
 from fleetgen.storage.probing import require_disk
 from fleetgen.storage.pruning import pruned_before

@@ -10,9 +10,9 @@ from fleetgen.generation.checking import MANIFEST, Difference, find_entry, remak
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.staging import finish, stage
 from fleetgen.storage.bronze import discard_batch, publish_again, read_meta
-from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
+from fleetgen.storage.locks import FileLock
 from fleetgen.storage.manifest import Manifest
 from fleetgen.storage.pruning import pruned_before
 

@@ -4,7 +4,7 @@ Its lines follow each other in time without a hole. What is decided, and when it
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -147,18 +147,17 @@ class Ledger:
 
     def newest_batches(self, count: int) -> list[BatchEntry]:
         """Return the newest batches, oldest first, reading no more of the file than they take."""
-        size, wanted = self._size(), max(1, count) * 600
-        while True:
-            found = [entry for entry in self._newest(size, wanted) if isinstance(entry, BatchEntry)]
-            if len(found) >= count or wanted >= size:
-                return found[-count:] if count else []
-            wanted *= 4
+        found = self._newest_where(lambda entry: isinstance(entry, BatchEntry), count)
+        return [entry for entry in found if isinstance(entry, BatchEntry)]
 
     def newest_by(self, moment: int, count: int) -> list[BatchEntry | GapEntry]:
         """Return the newest lines whose intervals end by an instant, oldest first, and at most so many."""
+        return self._newest_where(lambda entry: entry.interval.end <= moment, count)
+
+    def _newest_where(self, suits: Callable[[BatchEntry | GapEntry], bool], count: int) -> list[BatchEntry | GapEntry]:
         size, wanted = self._size(), max(1, count) * 600
         while True:
-            found = [entry for entry in self._newest(size, wanted) if entry.interval.end <= moment]
+            found = [entry for entry in self._newest(size, wanted) if suits(entry)]
             if len(found) >= count or wanted >= size:
                 return found[-count:] if count else []
             wanted *= 4

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import DamagedManifest, DatasetChanged, ManifestError, NotYet
-from fleetgen.storage.files import LOCK_TIMEOUT_SECONDS, FileLock, replace_file
+from fleetgen.storage.files import replace_file
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import GapReason
+from fleetgen.storage.locks import LOCK_TIMEOUT_SECONDS, FileLock
 from fleetgen.storage.permits import Permit
 from fleetgen.storage.progress import Progress, unwatched
 from fleetgen.storage.reading import parse_json

@@ -4,7 +4,7 @@ Looking, and giving the leave, is `manifest`'s.
 """
 
 from fleetgen.errors import DatasetChanged
-from fleetgen.storage.files import FileLock
+from fleetgen.storage.locks import FileLock
 
 
 class Permit:

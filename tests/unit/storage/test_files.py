@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from fleetgen.errors import CannotCreate, HeldByAnother, Interrupted, NotYet
-from fleetgen.storage.files import FileLock, discard_replacements, make_folder, make_private, replace_file
+from fleetgen.storage.files import discard_replacements, make_folder, make_private, replace_file
+from fleetgen.storage.locks import FileLock
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from fleetgen.storage.files import FileLock
+from fleetgen.storage.locks import FileLock
 lock = FileLock(Path(sys.argv[1]))
 lock.acquire()
 lock.sign()

@@ -16,9 +16,9 @@ from fleetgen.generation.dataset import Dataset
 from fleetgen.medallion.carrying.engine import Carried, Engine, Totals
 from fleetgen.medallion.carrying.holding import Holding
 from fleetgen.medallion.lines import DamagedBatch
-from fleetgen.storage.files import FileLock
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
+from fleetgen.storage.locks import FileLock
 from fleetgen.storage.manifest import Latencies, Manifest, Outcome, ScoreTold
 from fleetgen.storage.progress import Progress, unwatched
 from fleetgen.storage.pruning import pruned_before
