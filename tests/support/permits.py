@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fleetgen.storage.layout import Layout
-from fleetgen.storage.manifest import ManifestStore
 from fleetgen.storage.permits import Permit
+from fleetgen.storage.store import ManifestStore
 
 
 @contextmanager

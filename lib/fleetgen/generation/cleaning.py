@@ -13,9 +13,10 @@ from fleetgen.errors import CannotCreate, DamagedManifest, FleetgenError
 from fleetgen.storage.files import move_or_remove, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.locks import FileLock
-from fleetgen.storage.manifest import Manifest, ManifestStore, Transaction, empty_manifest
+from fleetgen.storage.manifest import Manifest, empty_manifest
 from fleetgen.storage.progress import Progress, unwatched
 from fleetgen.storage.removing import remove_some
+from fleetgen.storage.store import ManifestStore, Transaction
 
 WRITER_TIMEOUT_SECONDS = 60.0
 

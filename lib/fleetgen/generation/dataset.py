@@ -21,8 +21,9 @@ from fleetgen.generation.working_out import published_batch
 from fleetgen.storage.files import make_folder, sync_folder
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, GapEntry, Ledger
-from fleetgen.storage.manifest import Head, Manifest, ManifestStore, SegmentEntry, Transaction
+from fleetgen.storage.manifest import Head, Manifest, SegmentEntry
 from fleetgen.storage.progress import Progress, unwatched
+from fleetgen.storage.store import ManifestStore, Transaction
 
 _ADOPTED = 256
 """Lines that a crash keeps from the manifest at most, those of a round. Further ones were told when they were written."""

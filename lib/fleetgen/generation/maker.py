@@ -26,9 +26,10 @@ from fleetgen.storage import bronze
 from fleetgen.storage.files import is_disk_fault
 from fleetgen.storage.ledger import BatchEntry, GapEntry, GapReason
 from fleetgen.storage.locks import FileLock
-from fleetgen.storage.manifest import Head, Manifest, Transaction
+from fleetgen.storage.manifest import Head, Manifest
 from fleetgen.storage.probing import require_disk
 from fleetgen.storage.pruning import pruned_before
+from fleetgen.storage.store import Transaction
 
 COMPANY_WAIT = 10 * SECOND
 """How long, in one outage of the company stream, a batch of events waits for it."""

@@ -5,7 +5,6 @@ Its lines follow each other in time without a hole. What is decided, and when it
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
@@ -182,18 +181,8 @@ class Ledger:
 
     def starting_at(self, moment: int) -> BatchEntry | GapEntry | None:
         """Return the line whose interval starts at or next after an instant; costs a bisection."""
-        low, high = 0, self._size()
-        with suppress(FileNotFoundError), self.path.open("rb") as file:
-            while low < high:
-                middle = (low + high) // 2
-                start, line = self._line_from(file, middle)
-                if line and self._parse(line).interval.start < moment:
-                    low = start + len(line)
-                else:
-                    high = middle
-            _, line = self._line_from(file, low)
-            return self._parse(line) if line else None
-        return None
+        size = self._size()
+        return self._bisect(lambda entry: entry.interval.start < moment, size)[1] if size else None
 
     def after(self, moment: int) -> list[BatchEntry | GapEntry]:
         """Return the lines whose intervals end after an instant, oldest first, reading no more of the file than they take."""
@@ -214,7 +203,7 @@ class Ledger:
         ended = [entry for entry in lines if entry.interval.end <= moment]
         if ended or not size:
             return ended[-1] if ended else None
-        return self._bisect(moment, size)
+        return self._bisect(lambda entry: entry.interval.end <= moment, size)[0]
 
     def repair(self) -> bool:
         """Cut off a torn last line; return whether there was one."""
@@ -240,20 +229,23 @@ class Ledger:
             end = start
         return 0
 
-    def _bisect(self, moment: int, size: int) -> BatchEntry | GapEntry | None:
-        """Search by offset: lines before ``low`` ended by then, those from ``high`` on did not."""
-        found: BatchEntry | GapEntry | None = None
+    def _bisect(
+        self, is_before: Callable[[BatchEntry | GapEntry], bool], size: int
+    ) -> tuple[BatchEntry | GapEntry | None, BatchEntry | GapEntry | None]:
+        """Return the last line that is before something and the first that is not; of those in between none is read."""
+        last: BatchEntry | GapEntry | None = None
+        first: BatchEntry | GapEntry | None = None
         low, high = 0, size
         with self.path.open("rb") as file:
             while low < high:
                 middle = (low + high) // 2
                 start, line = self._line_from(file, middle)
                 entry = self._parse(line) if line else None
-                if entry is not None and entry.interval.end <= moment:
-                    found, low = entry, start + len(line)
+                if entry is not None and is_before(entry):
+                    last, low = entry, start + len(line)
                 else:
-                    high = middle
-        return found
+                    first, high = entry, middle
+        return last, first
 
     def _offset_before(self, file: BinaryIO, number: int, size: int) -> int:
         """Return where a line starts that stands not far before the batch with this number, or 0."""

@@ -8,7 +8,8 @@ import pytest
 from fleetgen.domain.records import Stream
 from fleetgen.errors import DamagedManifest, ManifestError, NotYet
 from fleetgen.storage.layout import Layout
-from fleetgen.storage.manifest import MANIFEST_VERSION, Consumer, Head, ManifestStore, empty_manifest
+from fleetgen.storage.manifest import MANIFEST_VERSION, Consumer, Head, empty_manifest
+from fleetgen.storage.store import ManifestStore
 
 
 @pytest.fixture
