@@ -23,7 +23,7 @@ MAKING = frozenset({"pydantic", "numpy", "rich"})
 EDITING = frozenset({"pydantic", "tomlkit"})
 ASKING = frozenset({"rich"})
 HELP: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("up", "down", "reload", "ctl", "pause", "resume", "clean"), SET),
+    **dict.fromkeys(("up", "down", "reload", "ctl", "pause", "resume", "clean", "export"), SET),
     **dict.fromkeys(("generate", "replay", "verify", "inspect", "backfill", "schema", "score"), MAKING),
     **dict.fromkeys(("mode", "config", "init"), EDITING),
     **dict.fromkeys(("query", "tables"), ASKING),

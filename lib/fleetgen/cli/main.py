@@ -39,6 +39,7 @@ _COMMANDS = {
     "status": _Listed("status", "Show how the set is, its processes and where each stream stands."),
     "reload": _Listed("process_set", "Bring changed ports, addresses, token or paths.data into force."),
     "ctl": _Listed("process_set", "Call supervisorctl with the right file."),
+    "export": _Listed("exporting", "Write the set in the form that another program takes."),
     "run": _Listed("running", "Run one process in the foreground; what supervisord starts."),
     "mode": _Listed("configuration", "Show the mode, or set it by editing that one line."),
     "config": _Listed("configuration", "Check, show and choose the configuration."),

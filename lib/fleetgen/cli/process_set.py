@@ -43,8 +43,9 @@ _DOWN_TIMEOUT_SECONDS = 60
 
 @click.command
 @click.option("--port-offset", type=click.IntRange(0, 60_000), default=0, help="Added to every port: for a second set.")
+@click.option("--log", "form", type=click.Choice(["text", "json"]), default="text", help="How log lines are shown.")
 @with_config
-def up(port_offset: int, config_file: Path) -> None:
+def up(port_offset: int, form: str, config_file: Path) -> None:
     """Start the set in the foreground; Ctrl-C stops it."""
     loaded = load(config_file)
     text = render(loaded, port_offset, token_mark(loaded))
@@ -63,7 +64,9 @@ def up(port_offset: int, config_file: Path) -> None:
     record_programs(loaded, port_offset)
     keep_as_last_good(loaded)
     conf = _write_conf(loaded, text)
-    click.echo(welcome(loaded, port_offset), color=coloured(sys.stdout))
+    if form == "text":
+        click.echo(welcome(loaded, port_offset), color=coloured(sys.stdout))
+    os.environ["FLEETGEN_LOG"] = form
     _become_supervisord(conf)
 
 

@@ -74,6 +74,7 @@ class ControlProcess:
         self.log.info(f"Starting control process on {self._url()}", kind="starting")
         with listener:
             asyncio.run(self._live(listener))
+        self._worker.heartbeat.stopping()
         self.log.info("Stopping control process", kind="stopping")
 
     def _index_logs(self) -> float:

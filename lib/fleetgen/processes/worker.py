@@ -162,6 +162,7 @@ class Worker:
     def _end(self, work: Work) -> None:
         """Let the work end; what somebody else holds now is not waited for longer than once."""
         self._ending = True
+        self.heartbeat.stopping()
         try:
             work.end()
         except NotYet as fault:

@@ -3,6 +3,7 @@
 A terminal that takes no more loses lines (the log files keep them) but stops nobody.
 """
 
+import json
 import os
 import select
 from datetime import UTC, datetime
@@ -17,9 +18,10 @@ _LONGEST_LINE = 1 << 20
 class Console:
     """Prints to a descriptor what the supervised processes say and what becomes of them."""
 
-    def __init__(self, descriptor: int, colour: bool) -> None:
+    def __init__(self, descriptor: int, colour: bool, as_json: bool = False) -> None:
         self._descriptor = descriptor
         self._colour = colour
+        self._as_json = as_json
         self._unfinished: dict[str, bytes] = {}
 
     def said(self, event: Any) -> None:
@@ -28,7 +30,7 @@ class Console:
         *lines, rest = (self._unfinished.get(name, b"") + event.data).split(b"\n")
         self._unfinished[name] = rest[:_LONGEST_LINE]
         for line in lines:
-            self._print(_readable(line, self._colour))
+            self._print(_line_of_json(name, line) if self._as_json else _readable(line, self._colour))
 
     def exited(self, event: Any, how: str) -> None:
         """Print that a process has ended by itself; ``how`` it did if that was not expected."""
@@ -63,11 +65,22 @@ class Console:
     def _tell(self, text: str, level: str) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         line = {"timestamp": now, "level": level, "logger": "supervisor", "event": text}
-        self._print(sentence(line, self._colour))
+        self._print(json.dumps(line) if self._as_json else sentence(line, self._colour))
 
     def _print(self, text: str) -> None:
         if select.select([], [self._descriptor], [], 0)[1]:
             os.write(self._descriptor, text.encode(errors="replace")[: select.PIPE_BUF - 1] + b"\n")
+
+
+def _line_of_json(name: str, line: bytes) -> str:
+    """Return a log line as it is, and what is none, such as a library's own words, as the event of one."""
+    text = line.decode(errors="replace")
+    try:
+        if isinstance(parse_json(line, "a log line"), dict):
+            return text
+    except ValueError:
+        pass
+    return json.dumps({"level": "info", "logger": name, "event": text})
 
 
 def _readable(line: bytes, colour: bool) -> str:

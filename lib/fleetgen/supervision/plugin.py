@@ -19,6 +19,9 @@ from fleetgen.supervision.losses import LOSSES
 from fleetgen.supervision.watchdog import Watchdog
 from fleetgen.telemetry.colours import coloured
 
+AS_JSON = "FLEETGEN_LOG"
+"""The variable in which `up` says in which form its output shows log lines."""
+
 Listener = Callable[[Any], None]
 
 
@@ -51,7 +54,7 @@ class Plugin:
 
 def make_plugin(supervisord: Any, run: str) -> Plugin:
     """Listen from now on; called by supervisord at its start with what its file says."""
-    console = Console(*_terminal())
+    console = Console(*_terminal(), as_json=os.environ.get(AS_JSON) == "json")
     plugin = Plugin(console, Deaths(Path(run)))
     watchdog = Watchdog(supervisord, Path(run), os.environ.get("NOTIFY_SOCKET"), plugin._hung)
     listeners: list[tuple[type, Listener]] = [

@@ -165,13 +165,17 @@ def _supervisord(loaded: LoadedConfig) -> dict[str, str]:
     return entries | ({"user": "root"} if os.geteuid() == 0 else {})
 
 
-def _program(loaded: LoadedConfig, program: Program) -> dict[str, str]:
+def command_of(loaded: LoadedConfig, program: Program) -> list[str]:
+    """Return the command that runs one process, whoever starts it."""
     command = [sys.executable, "-m", "fleetgen", "run", program.name, "--config", str(loaded.file)]
     command += ["--address", program.address, "--port", str(program.port)]
-    command += ["--data", str(loaded.layout.data), "--run", str(loaded.run)]
+    return [*command, "--data", str(loaded.layout.data), "--run", str(loaded.run)]
+
+
+def _program(loaded: LoadedConfig, program: Program) -> dict[str, str]:
     supervisor = loaded.config.supervisor
     return {
-        "command": shlex.join(command),
+        "command": shlex.join(command_of(loaded, program)),
         "autostart": "true",
         "autorestart": "unexpected",
         "exitcodes": ",".join(map(str, EXPECTED_EXITS)),

@@ -6,16 +6,20 @@ a machine, or a whole set, that was asleep is not taken for hung when it wakes.
 
 import os
 import signal
-import socket
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from supervisor.states import ProcessStates
 
+from fleetgen.supervision.notifying import notify
+
 SILENT_TICKS = 6
 """Ticks of 5 seconds for which a heartbeat may stand still."""
+
+SILENT_SECONDS = 5 * SILENT_TICKS
+"""The same for a service manager that watches by itself."""
 
 
 class Watchdog:
@@ -31,12 +35,13 @@ class Watchdog:
 
     def tick(self, event: Any) -> None:
         """Kill what is hung, and tell systemd how the set is."""
-        running = [process for process in self._processes() if process.get_state() == ProcessStates.RUNNING]
+        every = self._processes()
+        running = [process for process in every if process.get_state() == ProcessStates.RUNNING]
         silent = [process for process in running if self._silent_ticks(process) >= SILENT_TICKS]
         for process in silent:
             self._hung(process)
             os.kill(process.pid, signal.SIGKILL)
-        if not self._ready and running and all(self._has_beaten(process) for process in running):
+        if not self._ready and running == every and all(self._has_beaten(process) for process in running):
             self._ready = True
             self._notify("READY=1")
         if self._ready and not silent:
@@ -66,10 +71,5 @@ class Watchdog:
         return ""
 
     def _notify(self, state: str) -> None:
-        """Send systemd a message by its datagram socket; see sd_notify(3)."""
-        if self._notify_socket is None:
-            return
-        address = "\0" + self._notify_socket[1:] if self._notify_socket.startswith("@") else self._notify_socket
-        with suppress(OSError), closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as channel:
-            channel.setblocking(False)
-            channel.sendto(state.encode(), address)
+        if self._notify_socket is not None:
+            notify(self._notify_socket, state)

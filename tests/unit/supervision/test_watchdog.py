@@ -27,9 +27,9 @@ class World:
         self.process = SimpleNamespace(
             config=SimpleNamespace(name="driver"), pid=self.child.pid, get_state=lambda: self.state
         )
-        group = SimpleNamespace(processes={"driver": self.process})
+        self.group = SimpleNamespace(processes={"driver": self.process})
         self.hung: list[Any] = []
-        supervisord = SimpleNamespace(process_groups={"driver": group})
+        supervisord = SimpleNamespace(process_groups={"driver": self.group})
         self.watchdog = Watchdog(supervisord, folder, str(folder / "notify"), self.hung.append)
 
     def beats(self, count: int, pid: int | None = None) -> None:
@@ -99,6 +99,17 @@ def test_a_service_manager_hears_of_readiness_once_and_of_health_at_each_tick(wo
     assert world.told() == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
     world.watchdog.stopping(None)
     assert world.told() == [b"STOPPING=1"]
+
+
+def test_a_set_is_not_ready_while_one_of_its_processes_does_not_run(world: World) -> None:
+    down = SimpleNamespace(config=SimpleNamespace(name="company"), pid=0, get_state=lambda: ProcessStates.BACKOFF)
+    world.group.processes["company"] = down
+    world.beats(1)
+    world.ticks(2)
+    assert world.told() == []
+    del world.group.processes["company"]
+    world.ticks(1)
+    assert world.told() == [b"READY=1", b"WATCHDOG=1"]
 
 
 def test_a_service_manager_hears_nothing_while_a_process_is_hung(world: World) -> None:
