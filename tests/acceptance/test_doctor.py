@@ -163,7 +163,7 @@ def test_few_descriptors_are_told(place: Path, limit: int, verdict: str) -> None
 
 def limited(place: Path, limit: Callable[[], None]) -> subprocess.CompletedProcess[str]:
     command = [*FLEETGEN, "doctor", "--json"]
-    return subprocess.run(command, cwd=place, preexec_fn=limit, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=place, preexec_fn=limit, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize(
