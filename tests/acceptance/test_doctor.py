@@ -163,7 +163,7 @@ def test_few_descriptors_are_told(place: Path, limit: int, verdict: str) -> None
 
 def limited(place: Path, limit: Callable[[], None]) -> subprocess.CompletedProcess[str]:
     command = [*FLEETGEN, "doctor", "--json"]
-    return subprocess.run(command, cwd=place, preexec_fn=limit, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=place, preexec_fn=limit, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize(
@@ -250,25 +250,37 @@ def test_a_clock_that_was_ahead_is_a_fault_of_the_dataset(tmp_path: Path) -> Non
     assert "set the clock right" in said.checks["dataset"]["remedy"]
 
 
-def test_a_clock_of_another_century_is_a_fault(place: Path) -> None:
-    # Given a machine that has lost its time: a C library that says so
-    source, library = place / "old.c", place / "old.so"
+def clock_that(place: Path, tells: str) -> dict[str, str]:
+    """Return the environment of a machine whose clock is another: a C library that says so."""
+    source, library = place / "clock.c", place / "clock.so"
     source.write_text(
         "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <time.h>\n"
         "int clock_gettime(clockid_t clock, struct timespec *told) {\n"
-        "    if (clock == CLOCK_REALTIME) { told->tv_sec = 86400; told->tv_nsec = 0; return 0; }\n"
-        '    return ((int (*)(clockid_t, struct timespec *)) dlsym(RTLD_NEXT, "clock_gettime"))(clock, told);\n}\n'
+        '    int done = ((int (*)(clockid_t, struct timespec *)) dlsym(RTLD_NEXT, "clock_gettime"))(clock, told);\n'
+        "    static int asked;\n"
+        f"    if (clock == CLOCK_REALTIME) {{ asked++; {tells} }}\n    return done;\n}}\n"
     )
     try:
         subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, capture_output=True)
     except (FileNotFoundError, subprocess.CalledProcessError):
         pytest.skip("needs a C compiler, to turn the clock back")
+    return {"LD_PRELOAD": str(library)}
 
-    said = doctor(place, LD_PRELOAD=str(library))
+
+def test_a_clock_of_another_century_is_a_fault(place: Path) -> None:
+    said = doctor(place, **clock_that(place, "told->tv_sec = 86400;"))
 
     assert said.verdict_on("clock") == "fault"
     assert "1970-01-02" in said.checks["clock"]["says"]
     assert "NTP" in said.checks["clock"]["remedy"]
+
+
+def test_a_clock_that_is_set_while_it_is_looked_at_is_told(place: Path) -> None:
+    # Given a clock that runs a second ahead more each time it is asked
+    said = doctor(place, **clock_that(place, "told->tv_sec += asked;"))
+
+    assert said.verdict_on("clock") == "warning"
+    assert "it was set by +" in said.checks["clock"]["says"]
 
 
 def test_a_token_that_is_none_is_a_fault_with_the_command_that_makes_one(whole: Path) -> None:

@@ -88,6 +88,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "nowhere.yaml" in refused.stderr
 
 
+def test_a_folder_as_output_is_refused(tmp_path: Path) -> None:
+    old = written(tmp_path, "config.small.yaml", PRESETS["config.small.yaml"] + QUALITY)
+
+    refused = fleetgen("config", "import", old, "--output", ".", cwd=tmp_path)
+
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "is a folder: name a file in it" in refused.stderr
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningSet]:
     """A set on the earlier system's fastest preset, imported, with issues; it has made some batches."""

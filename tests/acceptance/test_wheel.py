@@ -49,11 +49,11 @@ class Place:
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = self.command(*arguments)
-        return subprocess.run(command, cwd=self.folder, env=detached(), capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, cwd=self.folder, env=detached(), capture_output=True, text=True, timeout=120)
 
     def python(self, program: str) -> str:
         command = [str(self._programs / "python"), "-c", program]
-        done = subprocess.run(command, cwd=self.folder, env=detached(), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=self.folder, env=detached(), capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

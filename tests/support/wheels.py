@@ -17,7 +17,7 @@ _TO_THE_CHECKOUT = {"PYTHONPATH", "FLEETGEN_CONFIG", "SOURCE_DATE_EPOCH"}
 
 def build(folder: Path, source: Path = REPOSITORY, **variables: str) -> tuple[Path, Path]:
     """Build sdist and wheel as `make dist` does; return both."""
-    command = [str(source / "packaging" / "dist"), sys.executable, str(folder)]
+    command = [str(source / "packaging" / "dist"), os.path.relpath(sys.executable, source), str(folder)]
     built = subprocess.run(command, cwd=source, env=detached() | variables, capture_output=True, text=True, timeout=120)
     assert built.returncode == 0, built.stderr
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")

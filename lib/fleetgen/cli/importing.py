@@ -25,17 +25,22 @@ def import_config(old: Path, output: Path | None) -> None:
 
     What has no counterpart is named on standard error, and in comments of the file. Needs the extra `yaml`.
     """
-    result = imported(_read(old), old.name)
     target = None if output is None else in_full(output)
+    if target is not None and target.is_dir():
+        raise UsageError(f"--output {output} is a folder: name a file in it, such as {target / 'generator.toml'}.")
+    result = imported(_read(old), old.name)
     parse(result.text, target or Path("generator.toml"))
+    told = result.text if target is None else f"{_put(target, result.text)}\n"
     for note in result.notes:
         click.echo(click.style("fleetgen: ", fg="yellow") + note, err=True)
-    if target is None:
-        click.echo(result.text, nl=False)
-        return
+    click.echo(told, nl=False)
+
+
+def _put(target: Path, text: str) -> str:
+    """Write the file, and say so."""
     kept = f" The file that was there is kept as {keep_beside(target)}." if target.exists() else ""
-    write_config(target, result.text)
-    click.echo(f"{target} is written.{kept}")
+    write_config(target, text)
+    return f"{target} is written.{kept}"
 
 
 def _read(file: Path) -> Any:
