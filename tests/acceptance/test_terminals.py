@@ -1,6 +1,7 @@
 """What is shown fits terminals of any width and kind: colours only where they are wanted, no cell cut."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def shown(folder: Path, *command: str, columns: int = 80, **variables: str) -> str:
-    with Terminal(*command, cwd=folder, columns=columns, **variables) as terminal:
+def shown(folder: Path, *command: str, columns: int = 80, variables: Mapping[str, str] | None = None) -> str:
+    with Terminal(*command, cwd=folder, columns=columns, variables=variables) as terminal:
         terminal.end()
         return terminal.raw
 
@@ -43,7 +44,7 @@ def test_help_fits_and_tables_keep_their_cells(folder: Path, columns: int) -> No
 )
 def test_colours_are_only_where_they_are_wanted(folder: Path, variables: dict[str, str], coloured: bool) -> None:
     for command in (("status",), ("query", "SELECT 1 AS one"), ("nonsense",)):
-        raw = shown(folder, *command, **variables)
+        raw = shown(folder, *command, variables=variables)
         found = bool(CONTROLS.search(raw))
         assert found is coloured, (command, raw)
 
