@@ -1,11 +1,15 @@
 """A command line that does not fit gets one line: what is wrong, what was probably meant, where help is."""
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
+from fleetgen.cli.examples import EXAMPLES
+from fleetgen.cli.main import fleetgen as fleetgen_group
 from support.configs import REPOSITORY, SHIPPED, fleetgen, set_folder
 
 
@@ -78,3 +82,22 @@ def test_the_launchers_are_found_through_symbolic_links_from_any_folder(tmp_path
         (tmp_path / "there" / name).symlink_to(Path("..") / name)
         done = subprocess.run([f"there/{name}", "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0 or f"run 'make install' in {REPOSITORY}" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("command", list(EXAMPLES))
+def test_help_ends_with_examples_that_are_calls_of_that_command(command: str) -> None:
+    """What is shown is taken apart as the command line would be, and nothing of it is run."""
+    for example in EXAMPLES[command]:
+        if example.startswith("eval"):
+            continue
+        words = shlex.split(example.partition(" > ")[0].partition(" < ")[0].partition("  #")[0])
+        with fleetgen_group.make_context("fleetgen", words) as context:
+            name, found, rest = fleetgen_group.resolve_command(context, words)
+            assert found is not None
+            if isinstance(found, click.Group):
+                name, found, rest = found.resolve_command(context, rest)
+            assert found is not None
+            assert found.make_context(name, rest, parent=context).params.keys() == {
+                each.name for each in found.params
+            } - {"help"}
+            assert f"fleetgen {example}" in found.get_help(context) or command == "config"

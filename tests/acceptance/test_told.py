@@ -1,6 +1,7 @@
 """What a person asks of a set and does to it: how it is, why it is so, and who did what, in the log."""
 
 import json
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from support.configs import SHIPPED, fleetgen, set_folder
 from support.patience import wait_for
-from support.sets import RunningSet, running_set
+from support.sets import RunningSet, free_ports, running_set
 
 
 def fleetgen_called() -> str:
@@ -175,3 +176,14 @@ def test_reload_comes_back_when_what_it_restarted_answers(running: RunningSet) -
     began = time.monotonic()
     running.call("reload")
     assert time.monotonic() - began < 60
+
+
+def test_an_offset_that_meets_a_taken_port_never_recommends_itself(tmp_path: Path) -> None:
+    set_folder(tmp_path, SHIPPED.read_text())
+    with socket.socket() as taken:
+        port = next(each for each in free_ports(1))
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        refused = fleetgen("up", "--port-offset", str(port - 9101), cwd=tmp_path)
+    assert refused.returncode == 75
+    assert f"--port-offset {port - 9101 + 100}`" in refused.stderr
