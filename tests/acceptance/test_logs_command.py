@@ -225,7 +225,7 @@ def test_following_ends_quietly_when_its_reader_has_gone_though_nothing_comes(fo
     assert following.stderr is not None
     following.stdout.readline()
     following.stdout.close()
-    assert following.wait(10) == 1
+    assert following.wait(10) == 141
     assert following.stderr.read() == ""
     following.stderr.close()
 

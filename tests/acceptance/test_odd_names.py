@@ -12,7 +12,7 @@ import pytest
 from fleetgen.domain.records import Stream
 from support.configs import fleetgen
 from support.patience import wait_for
-from support.sets import RunningSet
+from support.sets import FLEETGEN, RunningSet
 
 NAME = "a%d %(x)s [bold] ü $(id) '<b> *"
 """For supervisord, printf, rich, other encodings, the shell, HTML and glob patterns; brackets are refused by the tables."""
@@ -116,6 +116,6 @@ def test_a_set_without_tables_may_have_any_name(tmp_path: Path) -> None:
 def test_the_command_that_init_prints_names_the_file_as_a_shell_reads_it(tmp_path: Path) -> None:
     told = fleetgen("init", NAME, cwd=tmp_path).stdout
     command = next(line for line in told.splitlines() if "fleetgen up" in line)
-    assert shlex.split(command) == ["fleetgen", "up", "--config", f"{NAME}/etc/generator.toml"]
+    assert shlex.split(command) == [*FLEETGEN, "up", "--config", f"{NAME}/etc/generator.toml"]
     told = fleetgen("init", "./-x", cwd=tmp_path).stdout
     assert "--config ./-x/etc/generator.toml" in told

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetgen.cli.examples import EXAMPLES
 from fleetgen.cli.main import _COMMANDS
 from support.configs import SHIPPED, set_folder
 
@@ -44,6 +45,7 @@ def loaded_by(folder: Path, *arguments: str) -> set[str]:
     """Return which heavy packages a call of fleetgen has loaded when it ends."""
     program = f"""
 import atexit, sys
+from fleetgen.cli.examples import EXAMPLES
 from fleetgen.cli.main import main
 atexit.register(lambda: print("loaded", *(name for name in {sorted(HEAVY)!r} if sys.modules.get(name)), file=sys.stderr))
 sys.argv = ["fleetgen", *{arguments!r}]
@@ -91,4 +93,6 @@ def test_the_list_says_of_each_command_what_its_help_begins_with(command: str) -
     first = whole.get_short_help_str(limit=1000)
 
     assert len(listed.summary) <= LONGEST_SUMMARY
+    assert listed.summary.endswith(".")
+    assert EXAMPLES[command]
     assert listed.summary == first or len(first) > LONGEST_SUMMARY or first.rstrip(".") in (whole.help or "")

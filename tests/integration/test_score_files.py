@@ -289,7 +289,7 @@ def test_the_command_lists_some_misses_and_counts_the_rest(folder: Path, rows: l
     [
         (("--quarantine", "none.jsonl"), 2, "fleetgen: There is no none.jsonl: "),
         (("--from", "yesterday"), 2, "fleetgen: --from 'yesterday' is no time with a zone"),
-        ((), 1, "fleetgen: There is no quarantine of this dataset in "),
+        ((), 66, "fleetgen: There is no quarantine of this dataset in "),
     ],
 )
 def test_faults_of_the_command_are_one_line_and_a_status(

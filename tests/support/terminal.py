@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -31,12 +32,17 @@ class Terminal:
     """A command of fleetgen on a terminal so many columns wide; with its output elsewhere if that is named."""
 
     def __init__(
-        self, *arguments: str | Path, cwd: Path, columns: int = 80, output: Path | None = None, **variables: str
+        self,
+        *arguments: str | Path,
+        cwd: Path,
+        columns: int = 80,
+        output: Path | None = None,
+        variables: Mapping[str, str] | None = None,
     ):
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         inherited = {name: value for name, value in os.environ.items() if name not in ("FLEETGEN_CONFIG", "NO_COLOR")}
-        environment = {**inherited, "TERM": "xterm", **variables}
+        environment = {**inherited, "TERM": "xterm", **(variables or {})}
         command = [sys.executable, "-c", _ON_THE_TERMINAL, sys.executable, "-m", "fleetgen", *map(str, arguments)]
         elsewhere = output.open("wb") if output is not None else None
         self.process = subprocess.Popen(

@@ -22,14 +22,7 @@ _MOST = 50
 @click.command
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 def completion(shell: str) -> None:
-    """Print what lets a shell complete commands, streams and batches.
-
-    \b
-    Examples:
-      eval "$(fleetgen completion bash)"                    in ~/.bashrc
-      eval "$(fleetgen completion zsh)"                     in ~/.zshrc
-      fleetgen completion fish > ~/.config/fish/completions/fleetgen.fish
-    """
+    """Print what lets a shell complete commands, streams and batches."""
     source = _SHELLS[shell](click.Command("fleetgen"), {}, "fleetgen", "_FLEETGEN_COMPLETE").source()
     click.echo(_called_as(source, shell))
 

@@ -64,11 +64,6 @@ def use(name: str, config_file: Path) -> None:
 
     What the file says of this machine stays: [paths], [metrics], [control], [pipeline] and [supervisor], with ports and
     token. The file that was there is kept as .bak.
-
-    \b
-    Examples:
-      fleetgen config presets
-      fleetgen config use quality-demo
     """
     text, kept, stays = preset_for_use(name), "", ""
     if config_file.exists():

@@ -7,13 +7,7 @@ import click
 @click.argument("command", nargs=-1)
 @click.pass_context
 def help(context: click.Context, command: tuple[str, ...]) -> None:  # noqa: A001 - as it is called
-    """Show the help of a command, as `fleetgen COMMAND --help` does.
-
-    \b
-    Examples:
-      fleetgen help
-      fleetgen help config use
-    """
+    """Show the help of a command, as `fleetgen COMMAND --help` does."""
     root = context.find_root()
     with root.command.make_context("fleetgen", [*command, "--help"]) as asked:
         root.command.invoke(asked)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from fleetgen import __version__
+from fleetgen.cli.examples import with_examples
 from fleetgen.cli.grouping import grouped
 from fleetgen.cli.misuse import told
 from fleetgen.cli.output import fail, guarded
@@ -75,7 +76,7 @@ class _Commands(click.Group):
             return None
         module = importlib.import_module(f"fleetgen.cli.{_COMMANDS[cmd_name].module}")
         command: click.Command = getattr(module, cmd_name)
-        return command
+        return with_examples(cmd_name, command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list from the summaries: help imports no command."""

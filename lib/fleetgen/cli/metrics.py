@@ -17,7 +17,6 @@ from rich.table import Table
 from fleetgen.cli.console import wide_console
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.errors import NotRunning, Unreachable
-from fleetgen.supervision.finding import set_of
 from fleetgen.supervision.programs import Program, recorded_programs
 
 _TIMEOUT_SECONDS = 10
@@ -39,6 +38,8 @@ class _Exported:
 @with_config
 def metrics(as_json: bool, config_file: Path) -> None:
     """List what the running processes export to Prometheus, and how many series that is."""
+    from fleetgen.supervision.finding import set_of  # help needs no supervisord
+
     loaded = load_in_use(config_file)
     if not set_of(loaded).is_up():
         raise NotRunning

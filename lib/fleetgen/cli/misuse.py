@@ -13,6 +13,7 @@ def told(fault: click.ClickException, fleetgen: click.Group, commands: list[str]
     if where is None:
         return text
     path = " ".join(where.command_path.split()[1:])
+    text = " ".join(text.split())
     text = text if text.endswith((".", "?", "!")) else f"{text}."
     return f"{text} See `fleetgen {f'{path} --help' if path else 'help'}`."
 

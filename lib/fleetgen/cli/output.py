@@ -81,7 +81,7 @@ def guarded(main: Callable[..., Any]) -> Callable[..., Any]:
         except FleetgenError as fault:
             fail(str(fault), fault.exit_status)
         except KeyboardInterrupt:
-            fail("Interrupted.", EndedByHand.exit_status)
+            fail("Interrupted: call the same command again.", EndedByHand.exit_status)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(READER_GONE)

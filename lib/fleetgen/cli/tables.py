@@ -55,11 +55,6 @@ def query(sql: str, form: str | None, config_file: Path) -> None:
 
     SQL is one statement of DuckDB's that reads, such as "FROM silver.events LIMIT 5"; - reads it from standard input.
     `tables` lists what there is.
-
-    \b
-    Examples:
-      fleetgen query "SELECT event_type, count(*) FROM events GROUP BY ALL"
-      fleetgen query - --json < question.sql
     """
     if sql == "-":
         sql = sys.stdin.read()

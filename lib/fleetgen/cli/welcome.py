@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from fleetgen.cli.calling import program
 from fleetgen.cli.output import DEFAULT_CONFIG
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.supervision.extras import has_page
@@ -20,7 +21,7 @@ def welcome(loaded: LoadedConfig, port_offset: int) -> str:
     ]
     lines.append(f"  data      {short(loaded.layout.data)}")
     known = programs(loaded, port_offset)
-    for control in (program for program in known if program.name == "control"):
+    for control in (each for each in known if each.name == "control"):
         if loaded.config.control.dashboard and has_page():
             lines.append(
                 f"  page      {click.style(f'{control.url}/', bold=True)}  (watch the data flow, and steer it)"
@@ -39,8 +40,8 @@ def _things_to_try(loaded: LoadedConfig) -> list[tuple[str, str]]:
     """Return commands, as they are called from where the set was started, and what they do."""
     other = "production" if loaded.config.mode == "emulated" else "emulated"
     own = loaded.file == Path.cwd() / DEFAULT_CONFIG and Path("bin/fleetgen").exists()
-    fleetgen, named = ("bin/fleetgen", "") if own else ("fleetgen", f" --config {quoted(loaded.file)}")
-    ctl = "bin/supervisorctl" if own else f"fleetgen ctl{named}"
+    fleetgen, named = ("bin/fleetgen", "") if own else (program(), f" --config {quoted(loaded.file)}")
+    ctl = "bin/supervisorctl" if own else f"{fleetgen} ctl{named}"
     tries = [
         (f"tail -F {quoted(loaded.layout.logs)}/*.jsonl | jq .", "every batch as JSON"),
         (f"{ctl} stop driver", "stop one process; then: start driver"),

@@ -45,8 +45,12 @@ def faults_of(failure: ValidationError, text: str, values: dict[str, Any]) -> li
 def _errors(failure: ValidationError, values: dict[str, Any]) -> list[ErrorDetails]:
     """Return every error, also those of tables that are missing: what they must have is told with them."""
     errors = failure.errors(include_url=False, include_input=False)
-    filled, absent = deepcopy(values), [error["loc"] for error in errors if _is_missing_table(error)]
+    absent = [error["loc"] for error in errors if _is_missing_table(error)]
     if not absent:
+        return errors
+    try:
+        filled = deepcopy(values)
+    except RecursionError:  # nested too deeply to look further
         return errors
     for path in absent:
         _at(filled, tuple(map(str, path[:-1])))[path[-1]] = {}

@@ -82,7 +82,9 @@ class Generator(Work):
         if edit := self.watch.look(now):
             self._configured(edit)
             if edit.loaded is not None:
-                self.log.info(f"{self.process.capitalize()} has taken over the edited configuration", kind="config")
+                self.log.info(
+                    f"{self.process.capitalize()} has taken over the edited configuration", kind="config_taken"
+                )
         if not self._recovered:
             self.maker.recover()
             self._recovered = True

@@ -62,7 +62,7 @@ def table_facts(layout: Layout) -> list[TableFacts]:
 
 def nothing_there(layout: Layout) -> NothingThere:
     """Return why there is no table."""
-    return NoTables() if layout.manifest.exists() or layout.raw.exists() else NoDataset(layout.data)
+    return NoTables() if layout.raw.exists() else NoDataset(layout.data)
 
 
 def has_tables(layout: Layout) -> bool:
