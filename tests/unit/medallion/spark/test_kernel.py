@@ -40,7 +40,8 @@ def work(layout: Layout, *runs: list[BatchEntry], after: int = -1, memory: int |
 
 
 def rows(found: Iterable[pa.RecordBatch]) -> list[dict[str, Any]]:
-    return pa.Table.from_batches(list(found), SCHEMA).to_pylist()
+    told: list[dict[str, Any]] = pa.Table.from_batches(list(found), SCHEMA).to_pylist()
+    return told
 
 
 def test_rows_of_all_tables_come_in_one_form(tmp_path: Path) -> None:
