@@ -199,7 +199,7 @@ def test_a_driver_killed_between_two_tables_leaves_no_jvm_and_nothing_to_do_twic
     # then its JVM ends with it
     wait_for(lambda: not any(is_alive(pid) for pid in family), 10, "The end of the JVM")
     # and another driver ends with the tables of an undisturbed run
-    carry(spark_engine(layout, session, few_lines=0), layout)
+    carry(spark_engine(layout, session), layout)
     assert contents(layout) == undisturbed
 
 
