@@ -31,6 +31,7 @@ LONGEST_SECONDS = 10.0
 
 
 @pytest.mark.quiet
+@pytest.mark.timeout(600)
 def test_a_set_on_spark_keeps_up_and_leaves_no_jvm(capsys: pytest.CaptureFixture[str]) -> None:
     conf = ", ".join(f'"{key}" = "{value}"' for key, value in QUICK.items())
     with dirty_set(company_interval='"PT10S"', driver_interval='"PT10S"') as running:
