@@ -191,12 +191,15 @@ def test_a_driver_killed_between_two_tables_leaves_no_jvm_and_nothing_to_do_twic
 ) -> None:
     # given a process that is killed after the second table that its Spark writes
     process = carrying(layout, tmp_path, "2")
-    family = wait_for(lambda: jvms(process), 60, "The JVM")
-    assert process.wait(200) == -signal.SIGKILL
+    try:
+        family = wait_for(lambda: children(process), 60, "The JVM")
+        assert process.wait(200) == -signal.SIGKILL
+    finally:
+        process.kill()
     # then its JVM ends with it
-    wait_for(lambda: not [pid for pid in family if is_alive(pid)], 10, "The end of the JVM")
+    wait_for(lambda: not any(is_alive(pid) for pid in family), 10, "The end of the JVM")
     # and another driver ends with the tables of an undisturbed run
-    carry(spark_engine(layout, session, few_lines=0), layout)
+    carry(spark_engine(layout, session), layout)
     assert contents(layout) == undisturbed
 
 
@@ -205,8 +208,8 @@ def carrying(layout: Layout, folder: Path, *arguments: str) -> "subprocess.Popen
     return subprocess.Popen([sys.executable, str(CARRYING), str(layout.data), str(folder), *arguments], env=environment)
 
 
-def jvms(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Return the processes that a process has started: here a JVM, and Python below it."""
+def children(process: "subprocess.Popen[bytes]") -> list[int]:
+    """Return the processes that a process has started: here, the JVM."""
     found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [int(pid) for pid in found]
 

@@ -129,7 +129,7 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
     if "$ref" in node:
         node = {**plain_schema()["$defs"][node["$ref"].rpartition("/")[2]], **node}
     if "anyOf" in node:
-        node = {**node["anyOf"][0], **node}
+        node = {**_resolved(node["anyOf"][0]), **node}
     return node
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.config.model import folder
-from fleetgen.config.tables.running import Pipeline
+from fleetgen.config.tables.running import Pipeline, Spark
 from fleetgen.medallion.carrying.engine import Engine
 from fleetgen.medallion.embedded.budget import carrying
 from fleetgen.medallion.embedded.engine import EmbeddedEngine
@@ -37,7 +37,7 @@ def _on_spark(worker: Worker, pipeline: Pipeline) -> Engines:
     from fleetgen.medallion.spark.session import Session
     from fleetgen.medallion.spark.settings import SparkSettings
 
-    loaded, asked = worker.loaded, pipeline.spark
+    loaded, asked = worker.loaded, pipeline.spark or Spark()
     settings = SparkSettings(
         master=asked.master,
         driver_memory=asked.driver_memory,

@@ -146,7 +146,7 @@ def _mark_of(pipeline: Pipeline) -> str:
     memory = str(pipeline.memory or "")
     if pipeline.engine == "embedded":
         return memory
-    return memory + "-" + hashlib.sha256(pipeline.spark.model_dump_json().encode()).hexdigest()[:16]
+    return memory + "-" + hashlib.sha256(pipeline.model_dump_json().encode()).hexdigest()[:16]
 
 
 def _supervisord(loaded: LoadedConfig) -> dict[str, str]:

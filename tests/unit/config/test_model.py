@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "backpressure": {"consumers": ["pipeline"], "max_backlog_batches": 60, "action": "pause"},
     "retention": {"keep_batches": 0, "min_free_bytes": 268_435_456},
     "control": {"enabled": True, "address": "127.0.0.1", "port": 18000, "dashboard": True},
-    "pipeline": {"enabled": True},
+    "pipeline": {"enabled": True, "engine": "embedded"},
     "quality": {
         "enabled": False,
         "event_error_rate": 0.15,
@@ -98,7 +98,7 @@ def test_the_model_has_no_key_beyond_the_tested_ones() -> None:
     names = {table: set(shape["properties"]) for table, shape in tables.items()}
     names[""] -= set(tables) | {"modes"}
     names["control"] -= {"token_file"}  # has no default, and is tested with the control process
-    names["pipeline"] -= {"memory"}  # likewise, in test_sizes
+    names["pipeline"] -= {"memory", "spark"}  # likewise, in test_sizes and test_spark
     names["quality"] -= {"weights"}
     names["quality.weights"] = set(ISSUE_TYPES)
 

@@ -113,3 +113,19 @@ def test_a_process_that_is_disabled_is_not_in_the_set(tmp_path: Path, table: str
     loaded = load(set_folder(tmp_path, before + found + after.replace("enabled = true", "enabled = false", 1)))
     assert process not in [each.name for each in programs(loaded, 0)]
     assert f"[program:{process}]" not in render(loaded)
+
+
+def test_the_pipeline_starts_again_when_what_it_reads_at_its_start_changes(tmp_path: Path) -> None:
+    # given files that differ in the engine, and in a setting of Spark
+    usual = SHIPPED.read_text()
+    on_spark = usual.replace('engine = "embedded"', 'engine = "spark"') + '\n[pipeline.spark]\nmaster = "local[2]"\n'
+    texts = (usual, on_spark, on_spark.replace("local[2]", "local[3]"))
+    # then supervisord sees another program each time
+    rendered = {_section(render(load(set_folder(tmp_path / str(at), text)))) for at, text in enumerate(texts)}
+    assert len(rendered) == 3
+
+
+def _section(rendered: str) -> str:
+    """Return what marks the pipeline's program."""
+    section = rendered.partition("[program:pipeline]")[2].partition("\n\n")[0]
+    return next(line for line in section.splitlines() if line.startswith("environment="))

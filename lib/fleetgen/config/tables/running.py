@@ -84,7 +84,9 @@ class Spark(Table):
     """Folder with the jars of Delta; absent: Spark fetches them by their Maven coordinates."""
     checkpoint: FolderName | None = None
     """Folder that all executors share, for the judged rows of a pass; absent: each executor keeps its own."""
-    conf: Mapping[str, str] = Field({}, json_schema_extra={"allowed": "a table of Spark settings, each a string"})
+    conf: Mapping[str, Annotated[str, allowed("a string")]] = Field(
+        {}, json_schema_extra={"allowed": "a table of Spark settings, each a string"}
+    )
     """Further settings of Spark, such as "spark.executor.cores"; they go before those that fleetgen chooses."""
 
 
@@ -97,7 +99,8 @@ class Pipeline(Table):
     """What carries the batches: "embedded" works in the process itself, "spark" on a Spark cluster."""
     memory: Annotated[int, Size(64)] | None = None
     """Memory for the work on batches; absent: up to 300MB, less where the machine or the container has less."""
-    spark: Annotated[Spark, allowed("a table")] = Spark()
+    spark: Annotated[Spark, allowed("a table")] | None = None
+    """How Spark is started; absent: on this machine, with Delta's jars fetched."""
 
 
 class Supervisor(Table):

@@ -50,10 +50,7 @@ def test_without_java_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ("text", "words"),
     [
         (
-            (
-                "An error occurred while calling o1.save.\n: org.apache.spark.SparkException: Job aborted.\n\tat a.b(C.scala)\n"
-                "Caused by: java.io.IOException: No space left on device\n\tat d.e(F.java)"
-            ),
+            "An error occurred while calling o1.x.\n: a.B: Job aborted.\nCaused by: java.io.IOException: No space left on device",
             "No space left on device",
         ),
         (
