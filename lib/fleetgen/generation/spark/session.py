@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyspark
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
@@ -99,7 +100,8 @@ def _context(cluster: Cluster, conf: SparkConf, gateway: Any, archive: Path) -> 
         _wait_for_executor(context, cluster)
     except FAULTS as fault:
         raise Unreachable(
-            f"The Spark master {cluster.master} gave no session ({_cause(str(fault))}): the end of {cluster.log} says why."
+            f"The Spark master {cluster.master} gave no session: see that the port is a master's, and its Spark like "
+            f"this one ({pyspark.__version__}). Spark's own words are at the end of {cluster.log}."
         ) from fault
     return context
 

@@ -42,7 +42,9 @@ def check_java() -> None:
     found = java()
     remedy = f"install Java {OLDEST_JAVA} (Debian: openjdk-17-jre-headless), or let JAVA_HOME name it."
     if found is None:
-        raise SystemLacks(f"Spark needs Java: {remedy}")
+        named = os.environ.get("JAVA_HOME")
+        where = f", and JAVA_HOME={named} has none" if named else ""
+        raise SystemLacks(f"Spark needs Java{where}: {remedy}")
     version = _java_version(found)
     if version is None or version < OLDEST_JAVA:
         raise SystemLacks(f"Spark needs Java {OLDEST_JAVA} or newer, and {found} is not: {remedy}")
