@@ -1,0 +1,57 @@
+"""Spark for tests: whether it can run here, a cluster of its own, and which of its processes live."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleetgen.errors import FleetgenError
+from fleetgen.generation.spark.surroundings import check_java, check_pyspark
+from support.sets import free_ports
+
+PROJECT = Path(__file__).parents[2]
+
+
+def lacking() -> str:
+    """Return in plain words what Spark lacks here; "" where it can run."""
+    try:
+        check_java()
+        check_pyspark()
+    except FleetgenError as fault:
+        return str(fault)
+    return ""
+
+
+needs_spark = pytest.mark.skipif(bool(lacking()), reason=lacking())
+
+
+def cluster(action: str, run: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Call what `make spark-up` and `make spark-down` call."""
+    command = [sys.executable, str(PROJECT / "packaging" / "spark"), action, "--run", str(run), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+
+
+@contextmanager
+def running_cluster(run: Path) -> Iterator[str]:
+    """A master and two workers; yields the master's URL."""
+    master, page = free_ports(2)
+    done = cluster("up", run, "--port", str(master), "--ui-port", str(page))
+    try:
+        assert done.returncode == 0, done.stderr
+        yield done.stdout.strip()
+    finally:
+        cluster("down", run)
+
+
+def processes(*words: str) -> dict[int, str]:
+    """Return the living processes whose command line has all these words."""
+    done = subprocess.run(["ps", "-e", "-ww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in done.stdout.splitlines()]
+    return {
+        int(pid): command
+        for pid, state, command in (row for row in rows if len(row) == 3)
+        if not state.startswith("Z") and all(word in command for word in words)
+    }
