@@ -14,6 +14,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from members import is_there, runs_spark
+
 from fleetgen.errors import FleetgenError, HeldByAnother, SystemLacks
 from fleetgen.storage.files import make_folder
 
@@ -45,6 +47,7 @@ class Cluster:
 
     def __init__(self, run: Path) -> None:
         self.run = run
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def up(self, ports: Ports, size: Size) -> str:
         """Start the master and the workers; return the master's URL once all workers are registered with it."""
@@ -65,14 +68,21 @@ class Cluster:
         return url
 
     def down(self) -> bool:
-        """End all of it, executors included; return whether anything was running."""
+        """End all of it, executors included; return whether anything was running.
+
+        Raises FleetgenError if something lives on; its pid file stays.
+        """
         groups = [pid for pid, alive in self._members() if alive]
         for number, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, END_SECONDS)):
             for group in groups:
                 _signal(group, number)
-            _wait_while(lambda: any(map(_is_there, groups)), seconds)
+            _wait_while(lambda: any(map(is_there, groups)), seconds)
+        left = [group for group in groups if is_there(group)]
         for file in self._pid_files():
-            file.unlink(missing_ok=True)
+            if _pid(file) not in left:
+                file.unlink(missing_ok=True)
+        if left:
+            raise FleetgenError(f"Process groups {left} of the cluster live on: call `make spark-down` again.")
         return bool(groups)
 
     def _start_worker(self, name: str, size: Size, url: str) -> None:
@@ -99,13 +109,14 @@ class Cluster:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._started[name] = process
         (self.run / f"{name}.pid").write_text(f"{process.pid}\n")
 
     def _wait(self, what: Callable[[], bool], fault: str) -> None:
         """Return when something is so; raise SystemLacks if a process ends instead, or it takes too long."""
         deadline = time.monotonic() + READY_SECONDS
         while not what():
-            ended = [file.stem for file in self._pid_files() if not _runs_spark(_pid(file))]
+            ended = [name for name, process in self._started.items() if process.poll() is not None]
             if ended or time.monotonic() > deadline:
                 log = self.run / f"{(ended or ['master'])[0]}.log"
                 raise SystemLacks(f"{fault}: {_last_words(log)} (the whole of it: {log}). Perhaps choose other ports.")
@@ -124,7 +135,7 @@ class Cluster:
 
     def _members(self) -> Iterator[tuple[int, bool]]:
         for file in self._pid_files():
-            yield (pid := _pid(file)), _runs_spark(pid)
+            yield (pid := _pid(file)), runs_spark(pid)
 
     def _pid_files(self) -> list[Path]:
         return sorted(self.run.glob("*.pid"), reverse=True)
@@ -143,25 +154,9 @@ def _pid(file: Path) -> int:
     return 0
 
 
-def _runs_spark(pid: int) -> bool:
-    """Whether this process, which may be another one since, is a daemon of Spark, or about to become one."""
-    if pid <= 0:
-        return False
-    done = subprocess.run(["ps", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, command = done.stdout.strip().partition(" ")
-    return not state.startswith("Z") and CLASSES in command
-
-
 def _signal(group: int, number: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(group, number)
-
-
-def _is_there(group: int) -> bool:
-    """Whether a group has a process that has not ended."""
-    done = subprocess.run(["ps", "-e", "-o", "pgid=,stat="], capture_output=True, text=True, check=False)
-    rows = [line.split() for line in done.stdout.splitlines()]
-    return any(int(pgid) == group and not state.startswith("Z") for pgid, state in rows)
 
 
 def _wait_while(what: Callable[[], bool], seconds: float) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from fleetgen.domain.records import SECOND, Stream, iso
-from fleetgen.generation.checking import file_hash
+from fleetgen.generation.expecting import file_hash
 from support.patience import wait_for
 from support.sets import free_ports
 from support.simulation import NOON, Simulation, simulated
-from support.spark import cluster, needs_spark, processes, running_cluster
+from support.spark import children, cluster, needs_spark, processes, running_cluster
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
 HOUR = 3600 * SECOND
@@ -104,7 +104,7 @@ def test_a_killed_backfill_leaves_no_jvm_and_goes_on_to_the_same_bytes(tmp_path:
     assert list(simulation.loaded.layout.staging.iterdir()) == []
 
 
-def test_executors_of_a_cluster_may_be_killed_and_the_cluster_leaves_no_jvm(tmp_path: Path) -> None:
+def test_an_executor_and_a_worker_of_a_cluster_may_be_killed_and_the_cluster_leaves_no_jvm(tmp_path: Path) -> None:
     expected = filled(tmp_path / "one", MANY, preset="emulated")
     run = tmp_path / "run"
     with running_cluster(run) as master:
@@ -116,8 +116,10 @@ def test_executors_of_a_cluster_may_be_killed_and_the_cluster_leaves_no_jvm(tmp_
             command(simulation, MANY, *on_spark(master, "--partitions", "16")), stderr=subprocess.PIPE, text=True
         )
         wait_for(lambda: batches(simulation) > 0, 120, "The first batch")
-        executors = processes("CoarseGrainedExecutorBackend", str(run))
-        os.kill(min(executors), signal.SIGKILL)
+        os.kill(children(daemons, "CoarseGrainedExecutorBackend")[0], signal.SIGKILL)
+        before = batches(simulation)
+        wait_for(lambda: batches(simulation) > before, 120, "Another round")
+        os.kill(max(processes("org.apache.spark.deploy.worker", str(run))), signal.SIGKILL)
         assert batches(simulation) < MANY // (10 * SECOND)
         assert (started.communicate(timeout=3000)[1], started.returncode) == ("", 0)
         assert sums(simulation.loaded.layout.data) == expected

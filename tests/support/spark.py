@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,3 +55,11 @@ def processes(*words: str) -> dict[int, str]:
         for pid, state, command in (row for row in rows if len(row) == 3)
         if not state.startswith("Z") and all(word in command for word in words)
     }
+
+
+def children(parents: Iterable[int], word: str) -> list[int]:
+    """Return the living processes that these have started and whose command line has a word."""
+    done = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    started_by = dict(tuple(map(int, line.split())) for line in done.stdout.splitlines())
+    known = set(parents)
+    return sorted(pid for pid in processes(word) if started_by.get(pid) in known)

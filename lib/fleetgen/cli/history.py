@@ -21,7 +21,7 @@ from fleetgen.processes.memory import keep_freed_memory
 @click.option("--until", help="Make what is due by this time; default: now.")
 @click.option("--batches", type=click.IntRange(1), help="Make so many driver intervals, and the companies they need.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes that make batches; default: 1.")
-@click.option("--engine", type=click.Choice(["processes", "spark"]), default="processes", show_default=True)
+@click.option("--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True)
 @click.option("--master", help="With --engine spark: spark://HOST:7077, or local[2] for this machine's cores alone.")
 @click.option("--partitions", type=click.IntRange(1, 100_000), help="Tasks of a wave; default: two a core.")
 @click.option("--conf", multiple=True, metavar="KEY=VALUE", help="A setting of Spark; may be given several times.")

@@ -30,7 +30,7 @@ def _on_spark(
     loaded: LoadedConfig, jobs: int | None, master: str | None, partitions: int | None, conf: Sequence[str]
 ) -> AbstractContextManager[Makers]:
     if jobs is not None:
-        raise UsageError("--jobs belongs to --engine processes: with Spark, the executors' cores decide.")
+        raise UsageError("--jobs belongs to --engine local: with Spark, the executors' cores decide.")
     if master is None:
         raise UsageError("--engine spark needs a master: name it with --master spark://HOST:7077.")
     settings = dict(map(_setting, conf))

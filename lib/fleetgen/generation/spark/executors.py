@@ -1,6 +1,6 @@
 """Owns spreading batches over executors: waves of blocks go out, one ahead of the commits, and come back in their order.
 
-A task is what a worker process is to `--jobs`; it is described in `tasks`. See ADR 0030.
+A task is what a worker process is to `--jobs`; it is described in `tasks`. See ADR 0031.
 """
 
 from collections import deque
@@ -114,7 +114,8 @@ def divided(batches: list[Placed], partitions: int) -> list[Block]:
 
 def _answers(context: SparkContext, run: Run, blocks: list[Block]) -> list[Answer]:
     """Let executors stage blocks, each as one partition; return their answers in the same order."""
-    return context.parallelize(blocks, len(blocks)).mapPartitions(partial(stage_blocks, run)).collect()
+    answers: list[Answer] = context.parallelize(blocks, len(blocks)).mapPartitions(partial(stage_blocks, run)).collect()
+    return answers
 
 
 @contextmanager
