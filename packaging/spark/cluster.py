@@ -131,7 +131,8 @@ class Cluster:
             return None
         if state.get("url") != f"spark://{ADDRESS}:{ports.master}":
             return None
-        return sum(worker["state"] == "ALIVE" for worker in state["workers"])
+        states: list[str] = [worker["state"] for worker in state["workers"]]
+        return states.count("ALIVE")
 
     def _members(self) -> Iterator[tuple[int, bool]]:
         for file in self._pid_files():

@@ -60,6 +60,6 @@ def processes(*words: str) -> dict[int, str]:
 def children(parents: Iterable[int], word: str) -> list[int]:
     """Return the living processes that these have started and whose command line has a word."""
     done = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
-    started_by = dict(tuple(map(int, line.split())) for line in done.stdout.splitlines())
-    known = set(parents)
-    return sorted(pid for pid in processes(word) if started_by.get(pid) in known)
+    pairs = [line.split() for line in done.stdout.splitlines()]
+    started = {int(pid) for pid, parent in pairs if int(parent) in set(parents)}
+    return sorted(started & processes(word).keys())
