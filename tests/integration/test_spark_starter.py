@@ -6,7 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from fleetgen.domain.schemas import schema
+from fleetgen.domain.records import Stream
+from fleetgen.domain.schemas import schema_text
 from support.configs import REPOSITORY
 from support.dirty_data import dirty_dataset
 from support.spark import needs_spark
@@ -16,7 +17,7 @@ pytestmark = needs_spark
 
 def test_the_starter_keeps_whole_events_by_day(tmp_path: Path) -> None:
     made = dirty_dataset(tmp_path / "made", 20, missing_field="0.30", malformed_timestamp="0.30")
-    (tmp_path / "events.json").write_text(schema("events", "spark"))
+    (tmp_path / "events.json").write_text(schema_text(Stream.EVENTS, "spark"))
     starter = REPOSITORY / "docs" / "examples" / "spark_starter.py"
     arguments = [made.data / "raw" / "events", tmp_path / "events.json", tmp_path / "silver"]
     done = subprocess.run(

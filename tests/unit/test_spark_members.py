@@ -43,8 +43,9 @@ def test_what_has_ended_is_gone_although_nobody_has_waited_for_it() -> None:
 
 
 def test_a_group_lives_on_with_a_child_of_its_leader() -> None:
-    child = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)', '{OF_SPARK}executor'])"
-    with subprocess.Popen([sys.executable, "-c", child], start_new_session=True) as leader:
+    sleep = ["-c", "import time; time.sleep(60)", f"{OF_SPARK}executor"]
+    start = f"import subprocess, sys; subprocess.Popen([sys.executable, *{sleep!r}])"
+    with subprocess.Popen([sys.executable, "-c", start], start_new_session=True) as leader:
         leader.wait()
     try:
         wait_for(lambda: runs_spark(leader.pid), 10, "The child")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetgen.domain.batches import BatchInputs
+from fleetgen.errors import FleetgenError
 from fleetgen.generation.staging import stage_for_round
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -46,7 +47,7 @@ class NotShared:
 class Failed:
     """A task's answer where it could not write. It is no exception there: to try again elsewhere would help nobody."""
 
-    fault: OSError
+    fault: OSError | FleetgenError
 
 
 Block = list[tuple[Path, BatchInputs]]
@@ -81,7 +82,7 @@ def _staged(run: Run, block: Block, attempt: int) -> Answer:
                 return NotShared(socket.gethostname())
             staged = stage_for_round(own_folder(run, folder, attempt), inputs, durable)
             made.append(Made(staged.folder, staged.meta, staged.phases))
-    except OSError as fault:
+    except (OSError, FleetgenError) as fault:
         return Failed(fault)
     return made
 

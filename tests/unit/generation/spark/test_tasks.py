@@ -1,9 +1,11 @@
 """What an executor does, without Spark: it stages, each attempt in a place of its own, or says why not."""
 
+import pickle
 from pathlib import Path
 
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import Stream
+from fleetgen.errors import CannotCreate
 from fleetgen.generation.spark.tasks import Block, Failed, NotShared, Run, machine, own_folder, stage_blocks
 from fleetgen.generation.staging import stage
 from fleetgen.storage.bronze import staged_batch
@@ -45,6 +47,9 @@ def test_a_path_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     (answer,) = stage_blocks(run, iter([a_block(tmp_path / "file")]))
     assert isinstance(answer, Failed)
+    travelled = pickle.loads(pickle.dumps(answer))
+    assert isinstance(travelled.fault, CannotCreate)
+    assert str(travelled.fault) == str(answer.fault)
 
 
 def test_attempts_and_commands_never_share_a_folder(tmp_path: Path) -> None:
