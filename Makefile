@@ -1,11 +1,13 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run observe test test-unit soak check format lint types imports sizes dist bench profile screenshots dashboards coverage lock clean .run .dev .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit test-spark soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := packaging/locks
+# All but spark, which is 400 MB and has a lock of its own.
+EXTRAS := --extra control --extra dashboard --extra pipeline
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -32,6 +34,17 @@ test: .dev .numpy-oldest ## run all tests, the long ones in their short form
 test-unit: .dev ## run the unit tests alone, within half a minute
 	@$(BIN)/python -m pytest -q -n 2 --hypothesis-profile quick tests/unit
 
+test-spark: .spark ## run the long form of the tests on Spark; installs pyspark (needs Java 17)
+	@packaging/need java openjdk-17-jre-headless
+	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -s --timeout 7200 $(wildcard tests/*/test_spark*.py)
+
+spark-up: .spark ## start a Spark cluster of this machine: a master and two workers on loopback
+	@packaging/need java openjdk-17-jre-headless
+	@$(BIN)/python packaging/spark up
+
+spark-down: .spark ## stop that cluster
+	@$(BIN)/python packaging/spark down
+
 soak: .dev ## run the long form of the tests that take long
 	@packaging/need promtool prometheus
 	@packaging/need chromium chromium
@@ -40,10 +53,10 @@ soak: .dev ## run the long form of the tests that take long
 check: format lint types imports sizes ## run all static checks, cheapest first
 
 format: .dev
-	@$(BIN)/ruff format --check lib tests packaging/dashboards packaging/observe
+	@$(BIN)/ruff format --check lib tests packaging/dashboards packaging/observe packaging/spark
 
 lint: .dev
-	@$(BIN)/ruff check lib tests packaging/dashboards packaging/observe
+	@$(BIN)/ruff check lib tests packaging/dashboards packaging/observe packaging/spark
 
 types: .dev
 	@$(BIN)/mypy
@@ -60,6 +73,10 @@ dist: .run ## build sdist and wheel into dist/; the same sources give the same b
 bench: .dev ## measure throughput, cadence and memory beside their peers
 	@for program in tests/benchmarks/bench_*.py; do $(BIN)/python "$$program" || exit 1; done
 
+bench-scale: .spark ## measure events per second and core by each way, beside Polars and DuckDB
+	@packaging/need java openjdk-17-jre-headless
+	@$(BIN)/python tests/benchmarks/bench_scale.py
+
 screenshots: .dev ## make the pictures of the page in docs/images anew
 	@packaging/need chromium chromium
 	@$(BIN)/python packaging/screenshots
@@ -75,8 +92,9 @@ coverage: .dev ## report which lines the unit and property tests reach
 
 lock: .dev ## compile the locks anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/core.txt --group pyproject.toml:build pyproject.toml
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/core.txt -o $(LOCKS)/run.txt --all-extras --group build pyproject.toml
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt --all-extras --group dev --group build pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/core.txt -o $(LOCKS)/run.txt $(EXTRAS) --group build pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt $(EXTRAS) --group dev --group build pyproject.toml
+	printf '%s\n' 'pyspark>=4.2,<4.3' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/spark.txt -
 
 clean: ## remove the environment and what tools left; data and run stay
 	@rm -rf $(VENV) .venv-* dist .*_cache .hypothesis htmlcov .coverage*
@@ -88,6 +106,9 @@ clean: ## remove the environment and what tools left; data and run stay
 
 .dev:
 	@PYTHON='$(PYTHON)' packaging/install $(VENV) dev
+
+.spark: .dev
+	@PYTHON='$(PYTHON)' packaging/install $(VENV) spark
 
 .numpy-oldest: .dev
 	@PYTHON=$(BIN)/python packaging/install .venv-numpy-oldest numpy-oldest

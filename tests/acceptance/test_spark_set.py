@@ -11,7 +11,7 @@ import pytest
 
 from support.patience import wait_for
 from support.sets import RunningSet
-from support.spark import JARS, QUICK, lacking
+from support.spark_engine import JARS, QUICK, lacking
 from support.tables import (
     assert_nothing_disappears,
     catch_up,

@@ -24,7 +24,7 @@ from fleetgen.storage.layout import Layout
 from support.delta_tables import batches, contents, dirty, engine
 from support.nasty_batches import put_nasty
 from support.patience import wait_for
-from support.spark import lacking, spark_engine, started
+from support.spark_engine import lacking, spark_engine, started
 
 CARRYING = Path(__file__).parents[1] / "support" / "carrying_on_spark.py"
 BATCHES = 200 if os.environ.get("FLEETGEN_SOAK") else 20

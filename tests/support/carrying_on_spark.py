@@ -13,7 +13,7 @@ from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded import tables
 from fleetgen.storage.layout import Layout
 from support.delta_tables import batches
-from support.spark import spark_engine, started
+from support.spark_engine import spark_engine, started
 
 
 def main() -> int:

@@ -1,57 +1,65 @@
-"""Spark as tests need it: a small one in this machine, with Delta's jars from a folder, or a reason why there is none."""
+"""Spark for tests: whether it can run here, a cluster of its own, and which of its processes live."""
 
-import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 from fleetgen.errors import FleetgenError
-from fleetgen.medallion.spark.engine import FEW_LINES, SparkEngine
-from fleetgen.medallion.spark.session import Session
-from fleetgen.medallion.spark.settings import SparkSettings
-from fleetgen.storage.layout import Layout
-from support.delta_tables import DATASET
+from fleetgen.generation.spark.surroundings import check_java, check_pyspark
+from support.sets import free_ports
 
-JARS = Path(os.environ.get("FLEETGEN_SPARK_JARS") or Path(__file__).parents[2] / "build" / "spark-jars")
-
-QUICK = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    "spark.driver.host": "127.0.0.1",
-    "spark.driver.bindAddress": "127.0.0.1",
-}
-"""A JVM that lives for a minute is the quicker the less it optimises."""
+PROJECT = Path(__file__).parents[2]
 
 
-def lacking() -> str | None:
-    """Return why Spark cannot be tried here, or None."""
-    if find_spec("pyspark") is None:
-        return "pyspark is not installed"
+def lacking() -> str:
+    """Return in plain words what Spark lacks here; "" where it can run."""
     try:
-        settings(Path(os.devnull)).check()
+        check_java()
+        check_pyspark()
     except FleetgenError as fault:
         return str(fault)
-    return None
+    return ""
 
 
-def settings(log: Path, **changes: object) -> SparkSettings:
-    """Return settings for a small Spark."""
-    values: dict[str, object] = {"master": "local[2]", "jars": JARS, "conf": QUICK, "log": log}
-    return SparkSettings(**(values | changes))  # type: ignore[arg-type]
+needs_spark = pytest.mark.skipif(bool(lacking()), reason=lacking())
+
+
+def cluster(action: str, run: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Call what `make spark-up` and `make spark-down` call."""
+    command = [sys.executable, str(PROJECT / "packaging" / "spark"), action, "--run", str(run), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
 @contextmanager
-def started(folder: Path, **changes: object) -> Iterator[Session]:
-    """Spark for the length of a block."""
-    session = Session(settings(folder / "spark.log", **changes), lambda: None)
+def running_cluster(run: Path) -> Iterator[str]:
+    """A master and two workers; yields the master's URL."""
+    master, page = free_ports(2)
+    done = cluster("up", run, "--port", str(master), "--ui-port", str(page))
     try:
-        session.start()
-        yield session
+        assert done.returncode == 0, done.stderr
+        yield done.stdout.strip()
     finally:
-        session.stop()
+        cluster("down", run)
 
 
-def spark_engine(layout: Layout, session: Session, few_lines: int = FEW_LINES, **changes: Any) -> SparkEngine:
-    """Return an engine as a process makes one at its start; without few lines Spark itself writes every row."""
-    return SparkEngine(layout, DATASET, session, lambda: None, few_lines=few_lines, **changes)
+def processes(*words: str) -> dict[int, str]:
+    """Return the living processes whose command line has all these words."""
+    done = subprocess.run(["ps", "-e", "-ww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in done.stdout.splitlines()]
+    return {
+        int(pid): command
+        for pid, state, command in (row for row in rows if len(row) == 3)
+        if not state.startswith("Z") and all(word in command for word in words)
+    }
+
+
+def children(parents: Iterable[int], word: str) -> list[int]:
+    """Return the living processes that these have started and whose command line has a word."""
+    done = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [line.split() for line in done.stdout.splitlines()]
+    started = {int(pid) for pid, parent in pairs if int(parent) in set(parents)}
+    return sorted(started & processes(word).keys())

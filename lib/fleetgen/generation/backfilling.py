@@ -1,17 +1,13 @@
 """Owns history at full speed: the batches that a set would have made, in order, without waiting for their time.
 
-Schedule and bytes are those of a live set. Batches may be made ahead in worker processes; they are committed in rounds,
-in their order: see `rounds`.
+Schedule and bytes are those of a live set. Batches may be made ahead by others, see `making`; they are committed in
+rounds, in their order: see `rounds`.
 """
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 
 from fleetgen.cadence.clock import LogicalClock
@@ -23,13 +19,11 @@ from fleetgen.errors import DatasetChanged, FleetgenError, UsageError
 from fleetgen.generation import deriving
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
-from fleetgen.generation.rounds import ROUND_BATCHES, commit, in_rounds, stage_for_round
+from fleetgen.generation.making import Makers, Placed, local_makers
+from fleetgen.generation.rounds import ROUND_BATCHES, commit, in_rounds
 from fleetgen.generation.staging import Staged
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import Manifest
-
-_AHEAD = 4
-"""Batches a worker may be ahead of the commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,36 +114,16 @@ class Backfill:
 
     def fill(self, end: int, jobs: int, start_worker: Callable[[], None]) -> Iterator[Staged]:
         """Make and commit every batch that is due by an instant; yield each one after its commit."""
+        return self.fill_by(end, local_makers(jobs, start_worker))
+
+    def fill_by(self, end: int, makers: Makers) -> Iterator[Staged]:
+        """Let somebody make every batch that is due by an instant, and commit it; yield each one after its commit."""
         manifest = self.dataset.manifest()
-        planned = self.planned(manifest, end)
-        if jobs <= 1:
-            yield from self._published(
-                manifest.dataset_id, (stage_for_round(*each) for each in self._placed(planned, 0))
-            )
-        else:
-            yield from self._filled_by(jobs, start_worker, manifest.dataset_id, planned)
+        placed = self._placed(self.planned(manifest, end), makers.ahead)
+        yield from self._published(manifest.dataset_id, makers.staged(placed))
         deriving.put_right(self.dataset)
 
-    def _filled_by(
-        self, jobs: int, start_worker: Callable[[], None], dataset_id: str, planned: Iterator[BatchInputs]
-    ) -> Iterator[Staged]:
-        context = multiprocessing.get_context("spawn")
-        try:
-            with ProcessPoolExecutor(jobs, context, initializer=start_worker) as workers:
-                yield from self._published(dataset_id, self._staged_by(workers, planned, jobs * _AHEAD))
-        except BrokenProcessPool as fault:
-            raise FleetgenError("A worker process was killed; what was made is kept. Call again to go on.") from fault
-
-    def _staged_by(self, workers: ProcessPoolExecutor, planned: Iterator[BatchInputs], ahead: int) -> Iterator[Staged]:
-        waiting: deque[Future[Staged]] = deque()
-        for each in self._placed(planned, ahead):
-            waiting.append(workers.submit(stage_for_round, *each))
-            if len(waiting) == ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-    def _placed(self, planned: Iterator[BatchInputs], ahead: int) -> Iterator[tuple[Path, BatchInputs]]:
+    def _placed(self, planned: Iterator[BatchInputs], ahead: int) -> Iterator[Placed]:
         """Yield each batch's inputs with a staging folder that no other batch has until this one is published."""
         for number, inputs in enumerate(planned):
             yield self.dataset.layout.staged(inputs.stream, number % (ROUND_BATCHES + ahead)), inputs

@@ -4,14 +4,12 @@ One batch at a time, as a running set does, is left to `maker`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
-from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import Stream
 from fleetgen.generation import recording
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
-from fleetgen.generation.staging import Staged, finish, stage
+from fleetgen.generation.staging import Staged
 from fleetgen.storage import rounds
 from fleetgen.storage.ledger import BatchEntry
 from fleetgen.storage.manifest import Head, Manifest
@@ -22,14 +20,6 @@ ROUND_BATCHES = 256
 
 _ROUND_BYTES = 64 << 20
 """A round ends with the batch that makes it so large: what is staged costs room, and what a kill interrupts is made again."""
-
-
-def stage_for_round(folder: Path, inputs: BatchInputs) -> Staged:
-    """Make a batch's files and its whole meta; they are made durable with those of the round."""
-    end = inputs.interval.end
-    staged = stage(folder, inputs, durable=False)
-    finish(staged, recording.clock_meta(end, end, end), durable=False)
-    return staged
 
 
 def in_rounds(staged: Iterator[Staged]) -> Iterator[list[Staged]]:

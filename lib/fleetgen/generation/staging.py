@@ -61,6 +61,14 @@ def finish(staged: Staged, clock_meta: dict[str, Any], durable: bool = True) -> 
     bronze.finish_batch(staged.folder, staged.meta | clock_meta, durable)
 
 
+def stage_for_round(folder: Path, inputs: BatchInputs, durable: bool = False) -> Staged:
+    """Make a batch's files and its whole meta; usually they are made durable with those of the round."""
+    end = inputs.interval.end
+    staged = stage(folder, inputs, durable=durable)
+    finish(staged, recording.clock_meta(end, end, end), durable=durable)
+    return staged
+
+
 def _pieces(batch: Batch, blocks: range, progress: Progress) -> Iterator[Piece]:
     for piece in batch.pieces(blocks, CHUNK_ROWS):
         progress()

@@ -40,13 +40,8 @@ def work(layout: Layout, *runs: list[BatchEntry], after: int = -1, memory: int |
 
 
 def rows(found: Iterable[pa.RecordBatch]) -> list[dict[str, Any]]:
-<<<<<<< HEAD
-    listed: list[dict[str, Any]] = pa.Table.from_batches(list(found), SCHEMA).to_pylist()
-    return listed
-=======
     told: list[dict[str, Any]] = pa.Table.from_batches(list(found), SCHEMA).to_pylist()
     return told
->>>>>>> 6cf49e7f211b9d913025ec5990ac656f228daa49
 
 
 def test_rows_of_all_tables_come_in_one_form(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""Owns who makes the files of a backfill's batches: this process, or worker processes beside it.
+
+Executors of Spark are in `spark`. Publishing what they made, in its order, is left to `backfilling` and `rounds`.
+"""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Protocol
+
+from fleetgen.domain.batches import BatchInputs
+from fleetgen.errors import FleetgenError
+from fleetgen.generation.staging import Staged, stage_for_round
+
+Placed = tuple[Path, BatchInputs]
+"""A batch's inputs and the staging folder to make it in."""
+
+_AHEAD = 4
+"""Batches a worker may be ahead of the commits."""
+
+
+class Makers(Protocol):
+    """Whoever stages batches."""
+
+    @property
+    def ahead(self) -> int:
+        """The most batches that are staged, or being staged, beyond those of a round."""
+
+    def staged(self, placed: Iterator[Placed]) -> Iterator[Staged]:
+        """Stage batches, perhaps some ahead; yield them in their order."""
+
+
+class InTurn:
+    """This process, one batch after the other."""
+
+    ahead = 0
+
+    def staged(self, placed: Iterator[Placed]) -> Iterator[Staged]:
+        """Stage each batch when it is asked for."""
+        return (stage_for_round(*each) for each in placed)
+
+
+class Processes:
+    """Worker processes, which make batches ahead."""
+
+    def __init__(self, jobs: int, start_worker: Callable[[], None]) -> None:
+        self._jobs = jobs
+        self._start_worker = start_worker
+        self.ahead = jobs * _AHEAD
+
+    def staged(self, placed: Iterator[Placed]) -> Iterator[Staged]:
+        """Stage batches in the workers, which end with the last one; raise FleetgenError if one of them is killed."""
+        context = multiprocessing.get_context("spawn")
+        try:
+            with ProcessPoolExecutor(self._jobs, context, initializer=self._start_worker) as workers:
+                yield from self._by(workers, placed)
+        except BrokenProcessPool as fault:
+            raise FleetgenError("A worker process was killed; what was made is kept. Call again to go on.") from fault
+
+    def _by(self, workers: ProcessPoolExecutor, placed: Iterator[Placed]) -> Iterator[Staged]:
+        waiting: deque[Future[Staged]] = deque()
+        for each in placed:
+            waiting.append(workers.submit(stage_for_round, *each))
+            if len(waiting) == self.ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def local_makers(jobs: int, start_worker: Callable[[], None]) -> Makers:
+    """Return so many makers on this machine."""
+    return InTurn() if jobs <= 1 else Processes(jobs, start_worker)
