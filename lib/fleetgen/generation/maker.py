@@ -265,13 +265,9 @@ class StreamMaker:
 
     def still(self, manifest: Manifest, inputs: BatchInputs) -> None:
         """Raise DatasetChanged unless what the batch was made from is still in force and nobody has paused."""
-        head = manifest.head(self.stream)
-        same = (
-            manifest.segments[-1].number == inputs.segment.number
-            and (head.next_batch, head.stands_at) == (inputs.number, inputs.interval.start)
-            and not manifest.desired.paused
-        )
-        if not same:
+        head, segment = manifest.head(self.stream), manifest.segments[-1].number
+        made_from = (inputs.segment.number, inputs.number, inputs.interval.start)
+        if manifest.desired.paused or (segment, head.next_batch, head.stands_at) != made_from:
             raise DatasetChanged
 
     def _leave_out(self, decision: Skip) -> LeftOut:
