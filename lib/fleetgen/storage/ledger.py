@@ -233,8 +233,7 @@ class Ledger:
         self, is_before: Callable[[BatchEntry | GapEntry], bool], size: int
     ) -> tuple[BatchEntry | GapEntry | None, BatchEntry | GapEntry | None]:
         """Return the last line that is before something and the first that is not; of those in between none is read."""
-        last: BatchEntry | GapEntry | None = None
-        first: BatchEntry | GapEntry | None = None
+        last = first = None
         low, high = 0, size
         with self.path.open("rb") as file:
             while low < high:
