@@ -72,7 +72,7 @@ def test_generate_makes_a_dirty_batch_with_its_truth_beside_it(made: Path, tmp_p
     beside = tmp_path / f"{stream}.issues.jsonl"
     records, issues = lines_of(output), lines_of(beside)
     assert asked.returncode == 0
-    assert asked.stdout == f"{output}: 2000 {stream}, {len(issues)} of them with an issue: see {beside}\n"
+    assert asked.stdout == f"{output}: 2,000 {stream}, {len(issues):,} of them with an issue: see {beside}\n"
     assert len(records) == 2000
     assert 200 < len(issues) < 400
     assert {issue["issue_type"] for issue in issues} == set(ISSUE_TYPES)

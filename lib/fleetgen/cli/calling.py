@@ -55,8 +55,6 @@ def command(words: str) -> str:
     """Return a command of fleetgen, such as ``ctl stop driver``, as it is called from where the user stands."""
     named = named_config(sys.argv[1:])
     first, _, rest = words.partition(" ")
-    if first == "config" and rest:
-        second, _, rest = rest.partition(" ")
-        first = f"{first} {second}"
     config = f"--config {shlex.quote(named)}" if named and first not in _WITHOUT_CONFIG else ""
-    return " ".join(filter(None, (program(), first, config, rest)))
+    parts = (first, config, rest) if first == "ctl" else (words, config)  # what follows ctl is supervisorctl's
+    return " ".join(filter(None, (program(), *parts)))

@@ -28,9 +28,9 @@ def test_a_hint_is_called_as_its_reader_has_called(monkeypatch: pytest.MonkeyPat
     assert program() == "bin/fleetgen"
     named = "--config 'my files/a.toml'"
     assert pasteable("start it with `fleetgen up`.") == f"start it with `bin/fleetgen up {named}`."
-    assert pasteable("`fleetgen up --port-offset 100`") == f"`bin/fleetgen up {named} --port-offset 100`"
+    assert pasteable("`fleetgen up --port-offset 100`") == f"`bin/fleetgen up --port-offset 100 {named}`"
     assert pasteable("`supervisorctl start driver`") == f"`bin/fleetgen ctl {named} start driver`"
-    assert pasteable("`fleetgen config use small`") == f"`bin/fleetgen config use {named} small`"
+    assert pasteable("`fleetgen config use small`") == f"`bin/fleetgen config use small {named}`"
     assert pasteable("`fleetgen init DIR`") == "`bin/fleetgen init DIR`"
     assert pasteable("the package `fleetgen` and fleetgen up") == "the package `fleetgen` and fleetgen up"
 
