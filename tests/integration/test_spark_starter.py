@@ -25,10 +25,12 @@ def test_the_starter_keeps_whole_events_by_day(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     lines = sum(file.read_bytes().count(b"\n") for file in (made.data / "raw" / "events").glob("*/events*.jsonl"))
-    kept, nulls, batches = duckdb.execute(
-        "SELECT count(*), count(*) FILTER (event_id IS NULL OR timestamp IS NULL), count(DISTINCT batch_id) "
-        f"FROM '{tmp_path}/silver/day=*/*.parquet'"
-    ).fetchall()[0]
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT count(*), count(*) FILTER (event_id IS NULL OR timestamp IS NULL), count(DISTINCT batch_id) "
+            f"FROM '{tmp_path}/silver/day=*/*.parquet'"
+        ).fetchall()
+    kept, nulls, batches = found[0]
     assert 0 < kept < lines
     assert nulls == 0
     assert batches == 20
