@@ -73,12 +73,12 @@ class Place:
                 start_new_session=True,
             )
         try:
-            wait_for(lambda: self.batches() > 0 or process.poll() is not None, 30, "A batch")
+            wait_for(lambda: self.batches() > 0 or process.poll() is not None, 60, "A batch")
             assert process.poll() is None, (self.folder / "output").read_text()
             yield
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
     def get(self, path: str) -> bytes:
         with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
@@ -190,7 +190,7 @@ def _when_answered(place: Place) -> Any:
             return False
         return bool(answers[-1]["company_generator"]["total_batches"])
 
-    wait_for(is_answered, 20, "The API")
+    wait_for(is_answered, 60, "The API")
     return answers[-1]
 
 
