@@ -32,6 +32,9 @@ BATCHES = 200 if os.environ.get("FLEETGEN_SOAK") else 20
 if reason := lacking():
     pytest.skip(f"No Spark here: {reason}", allow_module_level=True)
 
+pytestmark = pytest.mark.timeout(900)
+"""On a machine that others work on, a commit by Spark can take ten times as long as alone."""
+
 Contents = dict[str, list[tuple[Any, ...]]]
 
 
