@@ -262,7 +262,7 @@ def test_an_unknown_table_is_named_with_its_line(table: str) -> None:
         ('mode = "\\ud800"\n', 1),
         ("a = 1\n\x00\n", 2),
         ("<<<<<<< HEAD\n", 1),
-        ("a = [\n1\n\n", 4),
+        ("a = [\n1\n\n", 1),
     ],
 )
 def test_broken_toml_names_the_line(text: str, line: int) -> None:
