@@ -81,7 +81,7 @@ def test_the_launchers_are_found_through_symbolic_links_from_any_folder(tmp_path
         (tmp_path / name).symlink_to(os.path.relpath(REPOSITORY / "bin" / name, tmp_path))
         (tmp_path / "there" / name).symlink_to(Path("..") / name)
         done = subprocess.run([f"there/{name}", "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0 or f"run 'make install' in {REPOSITORY}" in done.stderr, done.stderr
+        assert done.returncode == 0 or done.stderr.endswith(f"in {REPOSITORY}\n"), done.stderr
 
 
 @pytest.mark.parametrize("command", list(EXAMPLES))
