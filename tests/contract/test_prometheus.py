@@ -152,7 +152,7 @@ def test_metrics_of_a_set_that_is_down_say_how_to_start_it() -> None:
     with RunningSet() as stopped:
         refused = stopped.call("metrics", check=False)
         assert refused.returncode == 69
-        assert "Process company does not answer" in refused.stderr
+        assert "The set is not running" in refused.stderr
         assert "fleetgen up" in refused.stderr
 
 
