@@ -368,13 +368,21 @@ def test_a_byte_that_is_no_text_spoils_no_other_line_of_its_file(configured: Lay
 
 
 @pytest.mark.parametrize(
-    "sql", ["SELEC 1", "FROM nowhere", "SELECT 1; SELECT 2", "COPY batches TO 'x.csv'", "DROP VIEW batches", ""]
+    ("sql", "words"),
+    [
+        ("SELEC 1", "\nLINE 1: SELEC 1\n        ^"),
+        ("FROM nowhere", "`fleetgen tables` lists what there is."),
+        ("SELECT 1; SELECT 2", ""),
+        ("COPY batches TO 'x.csv'", ""),
+        ("DROP VIEW batches", ""),
+        ("", ""),
+    ],
 )
-def test_query_says_in_one_line_what_it_does_not_take(configured: Layout, sql: str) -> None:
+def test_query_says_what_it_does_not_take_and_where(configured: Layout, sql: str, words: str) -> None:
     follow(configured, engine(configured), most=1000)
     fault = ask(configured, sql).exception
     assert isinstance(fault, UsageError)
-    assert "\n" not in str(fault)
+    assert words in str(fault) if words else "\n" not in str(fault)
 
 
 def test_before_there_are_tables_query_and_tables_say_so(configured: Layout) -> None:

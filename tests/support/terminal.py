@@ -41,7 +41,8 @@ class Terminal:
     ):
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        inherited = {name: value for name, value in os.environ.items() if name not in ("FLEETGEN_CONFIG", "NO_COLOR")}
+        own = ("FLEETGEN_CONFIG", "NO_COLOR", "COLUMNS", "LINES")
+        inherited = {name: value for name, value in os.environ.items() if name not in own}
         environment = {**inherited, "TERM": "xterm", **(variables or {})}
         command = [sys.executable, "-c", _ON_THE_TERMINAL, sys.executable, "-m", "fleetgen", *map(str, arguments)]
         elsewhere = output.open("wb") if output is not None else None

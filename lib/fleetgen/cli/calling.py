@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 CALLED_AS = "FLEETGEN_CALLED_AS"
@@ -35,7 +36,7 @@ def program() -> str:
 def named_config(arguments: Sequence[str]) -> str | None:
     """Return the configuration file that a command line names; None where it is left to the defaults."""
     found = None
-    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for argument, following in pairwise([*arguments, None]):
         if argument == "--":
             break
         if argument == "--config":

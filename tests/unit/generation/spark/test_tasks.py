@@ -3,6 +3,8 @@
 import pickle
 from pathlib import Path
 
+import pytest
+
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import Stream
 from fleetgen.errors import CannotCreate
@@ -10,6 +12,8 @@ from fleetgen.generation.spark.tasks import Block, Failed, NotShared, Run, machi
 from fleetgen.generation.staging import stage
 from fleetgen.storage.bronze import staged_batch
 from support.domain_cases import QUARTER, emulated, only_segment
+
+pytest.importorskip("pyspark", reason="a task asks pyspark which attempt it is; `make test-spark` installs it")
 
 
 def a_run(folder: Path) -> Run:
