@@ -36,11 +36,11 @@ def program() -> str:
 def named_config(arguments: Sequence[str]) -> str | None:
     """Return the configuration file that a command line names; None where it is left to the defaults."""
     found = None
-    for argument, following in pairwise([*arguments, None]):
+    for argument, following in pairwise([*arguments, ""]):
         if argument == "--":
             break
         if argument == "--config":
-            found = following
+            found = following or None
         elif argument.startswith("--config="):
             found = argument.removeprefix("--config=")
     return found
