@@ -109,6 +109,9 @@ def running() -> Iterator[RunningSet]:
         each.config.write_text(f"{head}[paths]{tail}")
         each.start()
         wait_for(lambda: each.batch_count("events") >= 2 and each.batch_count("companies") >= 2, 40, "Batches")
+        derived = each.data / "raw" / "companies.jsonl", each.data / "manifests" / "dataset.md"
+        wait_for(lambda: all(file.exists() for file in derived), 20, "What follows from batches")
+        wait_for(lambda: derived[0].read_bytes().count(b"\n") >= 10, 20, "The companies of two batches in one file")
         yield each
 
 
