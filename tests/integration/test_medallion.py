@@ -259,6 +259,24 @@ def test_time_and_files_stay_flat_over_many_batches(tmp_path: Path) -> None:
     assert max(logs) < min(FLAT_BATCHES + 30, 1000)
 
 
+def test_duckdb_begins_anew_now_and_then_and_the_tables_are_the_same(
+    layout: Layout, undisturbed: dict[str, list[tuple[Any, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[duckdb.DuckDBPyConnection] = []
+    connect = EmbeddedEngine._connect
+
+    def counted(self: EmbeddedEngine) -> duckdb.DuckDBPyConnection:
+        begun.append(connect(self))
+        return begun[-1]
+
+    monkeypatch.setattr(EmbeddedEngine, "_connect", counted)
+    monkeypatch.setattr("fleetgen.medallion.embedded.engine._PASSES_OF_A_DATABASE", 7)
+    carrier = engine(layout)
+    follow(layout, carrier)
+    assert 4 <= len(begun) <= 1 + 60 // 7
+    assert contents(layout) == undisturbed
+
+
 def test_readers_see_whole_batches_while_tables_are_written_and_compacted(layout: Layout) -> None:
     # given readers with DuckDB and with Polars
     carrier, over, faults, reads = engine(layout, keep_seconds=30), threading.Event(), [], Counter[str]()

@@ -34,6 +34,9 @@ from fleetgen.medallion.silver import RECORDS, Silver, silver_of
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 
+_PASSES_OF_A_DATABASE = 200
+"""After so many passes DuckDB begins anew: it keeps some 20 KB of each for as long as it lives."""
+
 _FEW_LINES, _FEW_BYTES = 1000, 1 << 20
 """For so many lines it takes longer to look for a better plan, and to wake a second thread, than to do without."""
 
@@ -58,6 +61,7 @@ class EmbeddedEngine:
         shutil.rmtree(self._spill, ignore_errors=True)
         self._tables = TableSet(layout, dataset_id, keep_seconds)
         self._suits_few = False
+        self._passes = 0
         self._upkeep = Upkeep(self._tables.all())
         self._connection = self._connect()
         self._companies = self._open_companies()
@@ -79,6 +83,8 @@ class EmbeddedEngine:
     def maintain(self) -> bool:
         """Keep up one table if one is due; return whether one was. To be called between batches."""
         kept_up = self._upkeep.perform(self._connection)
+        if self._passes >= _PASSES_OF_A_DATABASE:
+            self._begin_anew()
         # A limit that is set lets DuckDB return what it has freed: a tenth of this process.
         self._connection.execute(f"SET memory_limit = '{self._budget.memory // MEGABYTE}MB'")
         if kept_up:
@@ -102,6 +108,7 @@ class EmbeddedEngine:
             self._beat()
             self._fill(stream, entries[-1].batch_number, files, carried)
             self._count(entries, carried)
+        self._passes += 1
         if self._is_large(entries):
             self._begin_anew()
 
@@ -187,7 +194,8 @@ class EmbeddedEngine:
         return open_database(self._budget, self._spill)
 
     def _begin_anew(self) -> None:
-        """Begin with an empty database: DuckDB would keep what a large batch took for as long as it lives."""
+        """Begin with an empty database: DuckDB keeps what it took for a large batch, or for many, for as long as it lives."""
+        self._passes = 0
         self._connection.close()
         shutil.rmtree(self._spill, ignore_errors=True)
         self._connection = self._connect()
