@@ -10,6 +10,7 @@ import pytest
 from fleetgen.domain.records import Stream
 from fleetgen.generation.checking import check
 from fleetgen.generation.outcomes import Published
+from fleetgen.generation.recording import discard_unfinished
 from fleetgen.storage.layout import Layout
 from support.api import samples
 from support.patience import wait_for
@@ -92,6 +93,20 @@ def test_the_note_about_the_dataset_is_written_with_the_first_batches_and_again_
     note.unlink()
     simulation.run_for(10)
     assert f"Dataset {dataset_id}" in note.read_text()
+
+
+def test_a_process_that_begins_takes_no_note_away_that_another_is_writing(tmp_path: Path) -> None:
+    with simulated(tmp_path) as simulation:
+        layout = simulation.dataset.layout
+        half_written = layout.dataset_note.with_name(f".{layout.dataset_note.name}.1.new")
+        half_written.parent.mkdir(parents=True, exist_ok=True)
+        half_written.write_text("# Dataset")
+        for stream in Stream:
+            discard_unfinished(layout, stream)
+        assert half_written.exists()
+        simulation.run_for(20)
+        discard_unfinished(layout, Stream.EVENTS)
+        assert not half_written.exists()
 
 
 def test_a_process_says_once_that_a_file_is_off_counts_each_failure_and_says_that_it_is_right_again() -> None:

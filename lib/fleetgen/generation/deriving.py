@@ -75,13 +75,24 @@ def _follow(
     at: int,
     beat: Callable[[], None] = lambda: None,
 ) -> None:
-    if not dataset.layout.dataset_note.exists():
-        recording.write_dataset_note(dataset.layout, manifest, dataset.segments(manifest)[0])
+    _keep_note(dataset, manifest)
     head = manifest.head(stream)
     if stream is Stream.COMPANIES:
         _Companies(dataset, manifest, beat).follow(entries)
     elif head.next_batch and (entries or _summed_up(dataset.layout) != _summary(head)):
         _write_summary(dataset.layout, head, at)
+
+
+def _keep_note(dataset: Dataset, manifest: Manifest) -> None:
+    """Write what the dataset is, once; both streams' processes do, without a lock."""
+    note = dataset.layout.dataset_note
+    if note.exists():
+        return
+    try:
+        recording.write_dataset_note(dataset.layout, manifest, dataset.segments(manifest)[0])
+    except FileNotFoundError:
+        if not note.exists():  # where it exists, the other process was first, and has tidied up
+            raise
 
 
 def _summary(head: Head) -> dict[str, object]:

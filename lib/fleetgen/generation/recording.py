@@ -161,8 +161,10 @@ def _is_data(name: str, stream: Stream) -> bool:
 
 def discard_unfinished(layout: Layout, stream: Stream) -> None:
     """Remove what a kill left of files being replaced; under the manifest's lock and the stream's own."""
-    for path in (layout.manifest, layout.dataset_note, layout.pruned(stream)):
+    for path in (layout.manifest, layout.pruned(stream)):
         discard_replacements(path.parent, path.name)
+    if layout.dataset_note.exists():  # otherwise the other stream's process may just be writing it
+        discard_replacements(layout.dataset_note.parent, layout.dataset_note.name)
     discard_replacements(layout.segments, "*.toml")
     if stream is Stream.EVENTS:
         discard_replacements(layout.manifests, layout.batch_manifest.name)

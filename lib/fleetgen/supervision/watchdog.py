@@ -48,8 +48,9 @@ class Watchdog:
             self._notify("WATCHDOG=1")
 
     def stopping(self, event: Any) -> None:
-        """Tell systemd that the set stops."""
+        """Tell systemd that the set stops, and nothing more."""
         self._notify("STOPPING=1")
+        self._notify_socket = None
 
     def _processes(self) -> list[Any]:
         return [process for group in self._supervisord.process_groups.values() for process in group.processes.values()]

@@ -98,6 +98,7 @@ def test_a_service_manager_hears_of_readiness_once_and_of_health_at_each_tick(wo
     world.ticks(2)
     assert world.told() == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
     world.watchdog.stopping(None)
+    world.ticks(1)
     assert world.told() == [b"STOPPING=1"]
 
 
