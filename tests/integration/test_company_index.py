@@ -56,6 +56,11 @@ def _without_companies(path: Path) -> None:
         index.execute("DROP TABLE companies")
 
 
+def _begun_and_killed(path: Path) -> None:
+    with sqlite3.connect(path) as index:
+        index.execute("DELETE FROM facts")
+
+
 def _of_other_tables(path: Path) -> None:
     with sqlite3.connect(path) as index:
         index.execute("UPDATE facts SET value = 'others' WHERE name = 'made_from'")
@@ -78,7 +83,15 @@ def _behind_the_tables(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "harm",
-    [_removed, _no_database, _without_companies, _of_other_tables, _ahead_of_the_tables, _behind_the_tables],
+    [
+        _removed,
+        _no_database,
+        _without_companies,
+        _begun_and_killed,
+        _of_other_tables,
+        _ahead_of_the_tables,
+        _behind_the_tables,
+    ],
 )
 def test_the_tables_end_as_an_undisturbed_run_s(
     layout: Layout, undisturbed: dict[str, list[tuple[Any, ...]]], harm: Callable[[Path], None]

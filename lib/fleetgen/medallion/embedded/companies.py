@@ -119,18 +119,20 @@ class Companies:
         self.follow(connection)
 
     def _make(self) -> None:
-        self._index.execute("PRAGMA journal_mode = WAL")
-        for statement in _SCHEMA:
-            self._index.execute(statement)
+        """Make an empty index, whole or not at all."""
         facts = [("made_from", self._made_from), *((stream.value, -1) for stream in Stream)]
-        self._index.executemany("INSERT INTO facts VALUES (?, ?)", facts)
+        self._index.execute("PRAGMA journal_mode = WAL")
+        with self._writing():
+            for statement in _SCHEMA:
+                self._index.execute(statement)
+            self._index.executemany("INSERT INTO facts VALUES (?, ?)", facts)
 
     def _is_ours(self) -> bool:
         """Whether the file was made from these tables, and knows of no batch that is not in them."""
         if {name for (name,) in self._index.execute("SELECT name FROM sqlite_master")} != {"companies", "facts"}:
             return False
         facts = dict(self._index.execute("SELECT name, value FROM facts"))
-        return facts["made_from"] == self._made_from and all(
+        return facts.get("made_from") == self._made_from and all(
             facts[stream.value] <= table.last_batch(stream) for stream, table in self._sources()
         )
 
