@@ -1,6 +1,6 @@
 """Owns a pass of few lines: the driver takes their rows over and commits them as the embedded engine does.
 
-A commit by Spark takes a second or so, however few rows it has; for a stream that is followed live that is most of a batch's
+A commit by Spark takes about as long for few rows as for many; for a stream that is followed live that is most of a batch's
 time. The rows are the same either way, and so is what a commit says of the batches in it.
 """
 
