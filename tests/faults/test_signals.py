@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from fleetgen.cadence.signals import NOTED, STOPPING, end_by_stops, fork_holding
 from fleetgen.config.loading import load
 from fleetgen.errors import Unreachable
 from fleetgen.supervision.client import Supervisor
@@ -35,6 +37,46 @@ def started(supervisor: Supervisor) -> dict[str, int]:
     return found if found.keys() == PROCESSES else {}
 
 
+def test_a_signal_that_reaches_a_process_as_it_is_begun_waits_until_it_has_become_its_program(tmp_path: Path) -> None:
+    """The instants between a fork and the start of a program are met by sending from inside of the fork itself."""
+    said = tmp_path / "said"
+    program = f"import signal; open({str(said)!r}, 'w').write(repr(sorted(signal.sigpending())))"
+
+    def fork() -> int:
+        if pid := os.fork():
+            return pid
+        for number in (*NOTED, *STOPPING):
+            os.kill(os.getpid(), number)
+        return 0
+
+    if (pid := fork_holding(fork)) == 0:
+        os.execv(sys.executable, [sys.executable, "-c", program])
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert said.read_text() == repr(sorted((*NOTED, *STOPPING)))
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*NOTED, *STOPPING}, "The parent goes on as before"
+
+
+def test_a_stop_that_reaches_a_process_as_it_is_begun_ends_it(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+
+    def fork() -> int:
+        if pid := os.fork():
+            return pid
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0
+
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        if (pid := fork_holding(fork)) == 0:
+            end_by_stops()
+            started.touch()
+            os._exit(0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+    assert not started.exists()
+
+
 def test_signals_from_the_first_moment_on_kill_no_process_and_are_obeyed(starting: RunningSet) -> None:
     starting.start(wait=False)
     supervisor = Supervisor(load(starting.config).socket)
@@ -51,10 +93,13 @@ def test_signals_from_the_first_moment_on_kill_no_process_and_are_obeyed(startin
     wait_for(lambda: all(starting.batch_count(each) > counts[each] + 1 for each in counts), 20, "Further batches")
     assert started(supervisor) == pids
     for name in ("pipeline", "control"):
-        told = [line["event"] for line in starting.log(name) if line.get("kind") == "signal"]
-        assert any(
-            "was sent SIGUSR1, which means nothing to it: company and driver pause on it" in each for each in told
-        )
+        wait_for(partial(was_told_of, starting, name, "SIGUSR1"), 20, f"What the {name} says of a signal")
+
+
+def was_told_of(running: RunningSet, process: str, signal_name: str) -> bool:
+    """Whether a process has said that a signal means nothing to it."""
+    sentence = f"was sent {signal_name}, which means nothing to it: company and driver pause on it"
+    return any(sentence in line["event"] for line in running.log(process) if line.get("kind") == "signal")
 
 
 def is_paused(running: RunningSet) -> bool:

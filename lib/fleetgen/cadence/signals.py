@@ -4,6 +4,7 @@ A signal that is held stays with the process, also over the start of another pro
 """
 
 import signal
+from collections.abc import Callable
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 NOTED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
@@ -20,6 +21,26 @@ MEANT_FOR: dict[int, str] = {
 def hold() -> None:
     """Keep these signals waiting from now on, for this process and the program that it becomes."""
     signal.pthread_sigmask(signal.SIG_BLOCK, NOTED)
+
+
+def fork_holding(fork: Callable[[], int]) -> int:
+    """Fork such that every signal that reaches the child waits from its first instant on; return what `fork` returns."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*NOTED, *STOPPING))
+    in_child = False
+    try:
+        pid = fork()
+        in_child = pid == 0
+        return pid
+    finally:
+        if not in_child:  # there, they wait until the child has become the program that it is to be
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_by_stops() -> None:
+    """Let a request to stop end this process at once, also one that has waited, in place of what its parent does at one."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def let_through() -> None:

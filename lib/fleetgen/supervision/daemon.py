@@ -12,7 +12,7 @@ from typing import Any
 
 from supervisor import options, supervisord
 
-from fleetgen.cadence.signals import hold
+from fleetgen.cadence.signals import end_by_stops, fork_holding
 from fleetgen.errors import FleetgenError, SystemLacks
 from fleetgen.supervision.deaths import STATUSES
 from fleetgen.supervision.losses import survive_losses
@@ -44,9 +44,13 @@ class _Options(options.ServerOptions):  # type: ignore[misc]
             STATUSES[pid] = status
         return pid, status
 
+    def fork(self) -> int:
+        """Begin a process of the set; whoever sends it a signal before it can decide about it does not kill it."""
+        return fork_holding(super().fork)
+
     def execve(self, filename: str, argv: list[str], env: dict[str, str]) -> None:
-        """Become a process of the set; whoever sends it a signal before it can decide about it does not kill it."""
-        hold()
+        """Become a process of the set. What would have been noted still waits; a stop ends it as it ends any program."""
+        end_by_stops()
         super().execve(filename, argv, env)
 
     def close_logger(self) -> None:
