@@ -22,13 +22,17 @@ for each in null zero full random urandom; do
     touch "$ROOT/dev/$each" 2>/dev/null || true
     mount --bind "/dev/$each" "$ROOT/dev/$each"
 done
-for each in /etc/resolv.conf /etc/hosts /etc/ssl/certs $WHEELS; do
+for each in /etc/resolv.conf /etc/hosts $WHEELS; do
     [ -e "$each" ] || continue
     [ ! -d "$each" ] || mkdir -p "$ROOT$each"
     [ -e "$ROOT$each" ] || touch "$ROOT$each"
     mount --bind "$each" "$ROOT$each"
     mount -o remount,ro,bind "$ROOT$each"
 done
+if [ -n "$CERTIFICATES" ]; then
+    cp "$CERTIFICATES" "$ROOT/run/certificates.pem"
+    export PIP_CERT=/run/certificates.pem SSL_CERT_FILE=/run/certificates.pem
+fi
 cd /
 exec chroot "$ROOT" /bin/sh -c "cd \"$WORKDIR\" && $STEP"
 """
@@ -85,10 +89,13 @@ class Folders:
         """Return the folder of a stage, or of the base image, made if it is not there."""
         root = self._place / name.replace(":", "-")
         if not root.exists():
+            unfinished = root.with_name(f"{root.name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
             if name in self.stages:
-                self._build(self.stages[name], root)
+                self._build(self.stages[name], unfinished)
             else:
-                _lay_base(root, name.rpartition("-")[2])
+                _lay_base(unfinished, name.rpartition("-")[2])
+            unfinished.rename(root)
         return root
 
     def _build(self, stage: Stage, root: Path) -> None:
@@ -170,6 +177,7 @@ def _run(root: Path, step: str, workdir: str, variables: dict[str, str]) -> None
         "WORKDIR": workdir,
         "STEP": step,
         "WHEELS": " ".join(wheels),
+        "CERTIFICATES": os.environ.get("PIP_CERT", os.environ.get("SSL_CERT_FILE", "")),
     }
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", _ENTER], env=environment, capture_output=True, text=True, timeout=1800
@@ -177,4 +185,5 @@ def _run(root: Path, step: str, workdir: str, variables: dict[str, str]) -> None
     assert done.returncode == 0, f"{step}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
-_REACH = ("PIP_INDEX_URL", "PIP_FIND_LINKS", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "SSL_CERT_FILE", "PIP_TRUSTED_HOST")
+_REACH = ("PIP_INDEX_URL", "PIP_FIND_LINKS", "PIP_DEFAULT_TIMEOUT", "PIP_TRUSTED_HOST")
+"""Variables by which this machine's pip is told how to reach packages."""
