@@ -27,8 +27,9 @@ _VARYING = [
         (r"\b\d{8}T\d{6}Z\b", "BATCH"),
         (r"\b[0-9a-f]{32,64}\b", "HASH"),
         (r"\b\d\d:\d\d:\d\d\b", "CLOCK"),
+        (r"\bbatches \d+ to \d+\b", "batch N"),
         (r"\b(start driving|stopped driving|delivered)\b", "TYPE"),
-        (r"-?\d[\d,]*(\.\d+)?(e-?\d+)?", "N"),
+        (r"((?<![\w-])-)?\d[\d,]*(\.\d+)?(e-?\d+)?", "N"),
         (r"(?<=N )(KB|MB|GB|bytes|ms|s|min|h)\b", "UNIT"),
     )
 ]
