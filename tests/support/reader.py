@@ -128,7 +128,7 @@ class Reader:
         if _FOREGROUND.match(command) or _FOLLOWING.search(command):
             self._see(step, self._beside(command), shown or [])
             return
-        printed = self._type(command).splitlines()
+        printed = self._type(command).rstrip().splitlines()
         is_refused = shown is not None and any(line.startswith("fleetgen: ") for line in (*shown, *printed))
         assert self._status == 0 or is_refused, f"line {step.line}: {command} ends with {self._status}\n" + "\n".join(
             printed
