@@ -104,7 +104,8 @@ def _wants_more(command: str) -> bool:
 def differs(shown: Sequence[str], printed: Sequence[str], exact: bool) -> str:
     """Return how what was printed differs from what a page shows; nothing if it does not.
 
-    ``…`` stands for anything within a line, and in a line of its own for any lines. Unless exactly the same is asked for, numbers, times, ids and hashes stand for themselves of any value.
+    ``…`` stands for anything within a line, and in a line of its own for any lines. Unless exactly the same is asked for,
+    numbers, times, ids and hashes stand for themselves of any value.
     """
     pattern = "".join(_pattern_of(line, exact) for line in shown)
     text = "".join(plain(line, exact) + "\n" for line in printed)
