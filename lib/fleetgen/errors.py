@@ -8,6 +8,8 @@ class FleetgenError(Exception):
     """fleetgen could not go on."""
 
     exit_status = 1
+    is_logged = False
+    """Whether the log of the process that ends by it has it already."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").strip())

@@ -1,5 +1,6 @@
 """Ctrl-C on a real terminal ends each long command at once, with status 130 and one sentence; the same command goes on."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fleetgen.config.presets import preset_text
 from support.configs import SHIPPED, fleetgen, set_folder
+from support.patience import wait_for
 from support.terminal import CTRL_C, Terminal
 
 LONG_QUERY = "SELECT count(*) FROM range(3000000) a, range(3000000) b WHERE a.range % 7 = b.range % 13"
@@ -79,6 +82,24 @@ def test_a_verify_and_a_carrying_end_at_once(folder: Path) -> None:
     assert "the tables in" in again.stderr.splitlines()[-1]
     nothing = fleetgen("run", "pipeline", "--once", cwd=folder)
     assert (nothing.returncode, nothing.stderr.splitlines()[-1][:16]) == (0, "Nothing to carry")
+
+
+def test_a_score_and_a_generation_end_at_once(tmp_path: Path) -> None:
+    set_folder(tmp_path, preset_text("quality-demo"))
+    assert fleetgen("backfill", "--batches", "1000", "--jobs", "2", cwd=tmp_path).returncode == 0
+    batch = max(path.name for path in (tmp_path / "data" / "raw" / "events").iterdir())
+    rejected = {"stream": "events", "batch_id": batch, "line": 1}
+    (tmp_path / "rejected.jsonl").write_text(json.dumps(rejected) + "\n")
+
+    with Terminal("score", "--quarantine", "rejected.jsonl", cwd=tmp_path) as terminal:
+        told = interrupted(terminal, "Scoring")
+    assert told.endswith("nothing was changed, and the same command scores from the beginning.")
+
+    output = tmp_path / "events.jsonl"
+    with Terminal("generate", "events", "--count", "100000000", "--output", output.name, cwd=tmp_path) as terminal:
+        wait_for(lambda: output.exists() and output.stat().st_size, 30, "A beginning")
+        told = interrupted(terminal, "")
+    assert told.endswith("events.jsonl has a part of the records; the same command begins anew.")
 
 
 def test_a_backfill_with_nothing_to_do_says_so(folder: Path) -> None:

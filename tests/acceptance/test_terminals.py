@@ -25,13 +25,19 @@ def shown(folder: Path, *command: str, columns: int = 80, variables: Mapping[str
         return terminal.raw
 
 
+@pytest.mark.parametrize("terminal", ["xterm", "dumb"])
 @pytest.mark.parametrize("columns", [60, 80, 200])
-def test_help_fits_and_tables_keep_their_cells(folder: Path, columns: int) -> None:
+def test_help_fits_and_tables_keep_their_cells(folder: Path, columns: int, terminal: str) -> None:
     help_lines = shown(folder, "--help", columns=columns).splitlines()
     assert max(map(len, help_lines)) <= columns
     assert "status" in "".join(help_lines)
 
-    status = CONTROLS.sub("", shown(folder, "status", columns=columns))
+    long_name = "a-consumer-with-a-name-that-makes-the-row-longer-than-most-terminals-are-wide"
+    wide = shown(folder, "query", f"SELECT 1 AS \"{long_name}\", 'not cut' AS words", variables={"TERM": terminal})
+    assert "not cut" in wide
+    assert long_name in wide
+
+    status = CONTROLS.sub("", shown(folder, "status", columns=columns, variables={"TERM": terminal}))
     batch = max(path.name for path in (folder / "data" / "raw" / "events").iterdir())
     assert status.startswith("stopped, emulated mode; data in ")
     assert re.search(rf"events +3 +[\d,]+  {batch}  ", status)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from support.configs import SHIPPED, fleetgen, set_folder
 from support.patience import wait_for
-from support.sets import RunningSet, free_ports, running_set
+from support.sets import FLEETGEN, RunningSet, free_ports, running_set
 
 
 def fleetgen_called() -> str:
@@ -70,6 +71,12 @@ def test_a_second_process_of_a_stream_is_told_of_the_first(running: RunningSet) 
     refused = running.call("run", "driver", check=False)
     assert refused.returncode == 75
     assert f"already made by process {running.pids()['driver']}" in refused.stderr
+    assert "already made by process" in refused.stdout, "Whoever keeps only the log finds it there"
+    command = [*FLEETGEN, "run", "driver", "--config", str(running.config)]
+    together = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
+    )
+    assert together.stdout.count("already made by process") == 1
     assert "port" not in refused.stderr
 
 

@@ -27,8 +27,9 @@ _VARYING = [
         (r"\b\d{8}T\d{6}Z\b", "BATCH"),
         (r"\b[0-9a-f]{32,64}\b", "HASH"),
         (r"\b\d\d:\d\d:\d\d\b", "CLOCK"),
+        (r"\bbatches \d+ to \d+\b", "batch N"),
         (r"\b(start driving|stopped driving|delivered)\b", "TYPE"),
-        (r"-?\d[\d,]*(\.\d+)?(e-?\d+)?", "N"),
+        (r"((?<![\w-])-)?\d[\d,]*(\.\d+)?(e-?\d+)?", "N"),
         (r"(?<=N )(KB|MB|GB|bytes|ms|s|min|h)\b", "UNIT"),
     )
 ]
@@ -103,8 +104,8 @@ def _wants_more(command: str) -> bool:
 def differs(shown: Sequence[str], printed: Sequence[str], exact: bool) -> str:
     """Return how what was printed differs from what a page shows; nothing if it does not.
 
-    ``…`` stands for anything within a line, and for any lines in a line that begins with it. Unless exactly the same is asked
-    for, numbers, times, ids and hashes stand for themselves of any value.
+    ``…`` stands for anything within a line, and in a line of its own for any lines. Unless exactly the same is asked for,
+    numbers, times, ids and hashes stand for themselves of any value.
     """
     pattern = "".join(_pattern_of(line, exact) for line in shown)
     text = "".join(plain(line, exact) + "\n" for line in printed)
@@ -128,7 +129,7 @@ def plain(line: str, exact: bool = False) -> str:
 
 def _pattern_of(line: str, exact: bool) -> str:
     """Return a regular expression for a line, with its end, or for any lines."""
-    if line.startswith(_ANYTHING):
+    if line.strip() == _ANYTHING:
         return r"(?:[^\n]*\n)*?"
     pieces = [re.escape(plain(piece, exact)) for piece in line.split(_ANYTHING)]
     return r"\s?[^\n]*\s?".join(pieces) + r"\n"

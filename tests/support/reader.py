@@ -1,7 +1,8 @@
 """Owns a person who reads a page of the docs beside a checkout and types what it says, on a machine with nothing else on it.
 
 The person has a folder, ``/home/you``, with the checkout in it, a ``/tmp``, and the ports of a machine of their own: a network
-namespace, in which nothing but their folder can be written. Their sets make a batch of each stream every two seconds, where the pages have ten, and ``sleep`` is as much shorter.
+namespace, in which nothing but their folder can be written. Their sets make a batch of each stream every two
+seconds, where the pages have ten, and ``sleep`` is as much shorter; a day of history is an hour there.
 """
 
 import fcntl
@@ -21,25 +22,40 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 
+import pytest
 import tomlkit
 from tomlkit import TOMLDocument
 from tomlkit.items import Table
 
 from support.configs import REPOSITORY
-from support.documented import Block, Step, differs, is_among, steps
+from support.documented import Block, Step, blocks, differs, is_among, steps
 from support.patience import wait_for
 
+_PROGRAMS = ("curl", "jq", "lnav", "openssl", "promtool")
 _FASTER = 5
 _FOREGROUND = re.compile(r"(bin/)?fleetgen up\b|make run\b")
 _FOLLOWING = re.compile(r"\blogs\b[^|]* -f\b|\btail\b.* -F\b|\bcurl -s?N|/api/events\b")
-_STARTED = "Starting control process"
+_STARTED = re.compile(r"Starting control process.*Pipeline carried batch.* of events", re.DOTALL)
 _OWN_MACHINE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 _LOOPBACK_UP = "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 1))"
 _NOTHING_ELSE = "mount --bind {home} {home} && mount -o remount,bind,ro / && cd {home}/fleetgen"
 """For root, who could write elsewhere."""
+_A_DAY_LATER = re.compile(r"2026-01-02T0(0|6):")
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 _COLUMNS = 120
 _TOP_LEVEL = ("bin", "docs", "etc", "packaging", "Makefile", "pyproject.toml")
+
+
+def type_all(page: Path, home: Path, beside_a_set: bool = False, exact: bool = False) -> None:
+    """Do what a page says from top to bottom; skip the test where this machine lacks a program that it names."""
+    text = page.read_text()
+    if reason := lacks(*[each for each in _PROGRAMS if re.search(rf"^[^`]*\b{each} ", text, re.MULTILINE)]):
+        pytest.skip(reason)
+    with Reader(home, exact) as reader:
+        if beside_a_set:
+            reader.start_set()
+        for block in blocks(page):
+            reader.read(block)
 
 
 @cache
@@ -49,7 +65,7 @@ def lacks(*programs: str) -> str:
         if shutil.which(program) is None:
             return f"{program} is not installed"
     trial = subprocess.run([*_own_machine(), "true"], capture_output=True, text=True, check=False)
-    return trial.returncode and "no namespace of its own can be had here: " + trial.stderr.strip() or ""
+    return f"no namespace of its own can be had here: {trial.stderr.strip()}" if trial.returncode else ""
 
 
 def _own_machine() -> list[str]:
@@ -76,7 +92,9 @@ class Reader:
     def start_set(self) -> None:
         """Start the set of the checkout in another terminal, and wait until it works."""
         self._beside("bin/fleetgen up")
-        wait_for(lambda: _STARTED in self.transcript and "carried batch 0 of events" in self.transcript, 40, "The set")
+        with suppress(AssertionError):
+            wait_for(lambda: _STARTED.search(self.transcript), 40, "The set")
+        assert _STARTED.search(self.transcript), self.transcript
 
     def read(self, block: Block) -> None:
         """Do what a block says."""
@@ -89,10 +107,15 @@ class Reader:
                 self._take(step)
         elif block.language == "toml":
             self._edit(self.checkout / (self._here(block.says) or "etc/generator.toml"), self._here(block.text))
+        elif block.language == "sql":  # lnav's: what fleetgen is asked stands in commands
+            self._type(f"lnav -n -c {_quoted(';' + block.text)} data/manifests/logs/*.jsonl")
+            assert self._status == 0, f"line {block.line}: {self._screens[-1].shown}"
         elif block.language == "":
             self._look_for(block)
         else:
-            assert block.language in {"json", "promql", "logql", "yaml"}, f"line {block.line}: nobody looks at this block"
+            assert block.language in {"json", "promql", "logql", "yaml"}, (
+                f"line {block.line}: nobody looks at this block"
+            )
 
     @property
     def transcript(self) -> str:
@@ -105,9 +128,11 @@ class Reader:
         if _FOREGROUND.match(command) or _FOLLOWING.search(command):
             self._see(step, self._beside(command), shown or [])
             return
-        printed = self._type(command).splitlines()
+        printed = self._type(command).rstrip().splitlines()
         is_refused = shown is not None and any(line.startswith("fleetgen: ") for line in (*shown, *printed))
-        assert self._status == 0 or is_refused, f"line {step.line}: {command} ends with {self._status}\n" + "\n".join(printed)
+        assert self._status == 0 or is_refused, f"line {step.line}: {command} ends with {self._status}\n" + "\n".join(
+            printed
+        )
         if shown:
             difference = differs(shown, printed, self.exact)
             assert not difference, f"line {step.line}: {command}\n{difference}"
@@ -170,6 +195,7 @@ class Reader:
 
     def _here(self, text: str) -> str:
         """Return a text of a page with the folders of this person."""
+        text = _A_DAY_LATER.sub(lambda found: f"2026-01-01T0{1 + int(found[1]) // 6}:", text)
         here = {"/home/you": str(self.home), "/tmp": f"{self.home}/tmp"}
         return re.sub(r"(?<![\w/.])(/home/you|/tmp)\b", lambda found: here[found[1]], text)
 
@@ -202,7 +228,9 @@ class Reader:
         own = {"HOME": str(self.home), "TMPDIR": str(self.home / "tmp"), "TERM": "dumb", "NO_COLOR": "1"}
         environment = kept | own | {"PATH": path}
         command = [*_own_machine(), "bash", "--noprofile", "--norc"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, cwd=self.checkout, env=environment)
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, text=True, cwd=self.checkout, env=environment, start_new_session=True
+        )  # a session of its own: `kill 0` reaches no further
 
     def __enter__(self) -> "Reader":
         return self
@@ -240,7 +268,7 @@ class Screen:
 def _merge(into: TOMLDocument | Table, what: TOMLDocument | Table) -> None:
     for key, value in what.items():
         if isinstance(value, Table) and key in into:
-            _merge(into[key], value)  # type: ignore[arg-type]
+            _merge(into[key], value)
         else:
             into[key] = value
 

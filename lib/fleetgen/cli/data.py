@@ -11,6 +11,7 @@ import click
 from fleetgen.cadence.clock import SystemClock
 from fleetgen.cadence.schedule import floor
 from fleetgen.cli.completing import offer_batches
+from fleetgen.cli.interrupting import interruptible
 from fleetgen.cli.output import load_in_use, with_config
 from fleetgen.config.durations import Duration
 from fleetgen.config.loading import LoadedConfig
@@ -61,7 +62,8 @@ def generate(
         batch = by_hand.companies_by_hand(settings, span, count)
     else:
         batch = _events(loaded, settings, span, count, companies_file)
-    with ExitStack() as stack:
+    cut = f"{output or 'the output'} has a part of the records; the same command begins anew."
+    with interruptible(lambda: cut), ExitStack() as stack:
         target = sys.stdout.buffer if output is None else stack.enter_context(_opened(output))
         beside = by_hand.truth_beside(output) if output is not None and _has_truth(batch, output) else None
         truth = stack.enter_context(_opened(beside)) if beside is not None else None

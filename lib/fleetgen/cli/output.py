@@ -79,6 +79,8 @@ def guarded(main: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return main(*arguments, **options)
         except FleetgenError as fault:
+            if fault.is_logged and _go_to_one_place():
+                sys.exit(fault.exit_status)
             fail(str(fault), fault.exit_status)
         except KeyboardInterrupt:
             fail("Interrupted: call the same command again.", EndedByHand.exit_status)
@@ -92,6 +94,14 @@ def guarded(main: Callable[..., Any]) -> Callable[..., Any]:
             fail(f"Cannot use {place}: {fault.strerror}. {remedy_of(fault)}".rstrip(), 73)
 
     return call
+
+
+def _go_to_one_place() -> bool:
+    """Whether who reads standard output, where a process logs, reads standard error as well."""
+    try:
+        return os.path.samestat(os.fstat(1), os.fstat(2))
+    except OSError:
+        return False
 
 
 def say(message: str) -> None:

@@ -143,6 +143,7 @@ class Worker:
             return
         except (HeldByAnother, ConfigurationError, SystemLacks) as fault:
             self.log.error(f"The {self.title} cannot run: {fault}", kind="failed")
+            fault.is_logged = True
             raise
         except Exception as fault:
             self._ends_by(fault)
@@ -203,6 +204,7 @@ class Worker:
         text = f"The {self.title} has failed"
         if isinstance(fault, FleetgenError):
             self.log.error(f"{text}: {fault}", kind="failed")
+            fault.is_logged = True
         else:
             self.log.error(text, kind="failed", exc_info=fault)
         if not self._crashes.failed():
