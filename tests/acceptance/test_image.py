@@ -162,7 +162,8 @@ def test_prometheus_of_the_compose_file_scrapes_every_process(generator: Contain
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(joined, stdout=output, stderr=subprocess.STDOUT)
     try:
-        query = "curl -s http://127.0.0.1:9090/api/v1/query --data-urlencode 'query=up == 1' | jq -r '.data.result[].metric.process'"
+        query = "curl -s http://127.0.0.1:9090/api/v1/query --data-urlencode 'query=up == 1'"
+        query += " | jq -r '.data.result[].metric.process'"
         expected = {"company", "driver", "pipeline", "control"}
         wait_for(
             lambda: set(generator.run("sh", "-c", query, network_only=True).stdout.split()) == expected,
@@ -198,6 +199,7 @@ def test_the_spark_services_make_a_cluster_that_makes_history(
         done = driver.run("sh", "-c", history)
         assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
         assert len(list((volumes["data"] / "history" / "data" / "raw" / "events").iterdir())) == 4
+        assert "Registering app" in driver.output.read_text()
         for each in (driver, executor):
             each.stop()
             assert each.process is not None

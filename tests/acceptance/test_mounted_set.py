@@ -1,4 +1,4 @@
-"""A set whose configuration is mounted as Kubernetes does it: its processes notice a link that is swapped, and write nothing there."""
+"""A set whose configuration is mounted as Kubernetes does it: its processes notice a link that is swapped."""
 
 from collections.abc import Iterator
 from pathlib import Path
