@@ -1,11 +1,12 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run observe test test-unit test-spark soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit test-spark soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .spark-jars .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := packaging/locks
+JARS := build/spark-jars
 # All but spark, which is 400 MB and has a lock of its own.
 EXTRAS := --extra control --extra dashboard --extra pipeline
 
@@ -34,8 +35,7 @@ test: .dev .numpy-oldest ## run all tests, the long ones in their short form
 test-unit: .dev ## run the unit tests alone, within half a minute
 	@$(BIN)/python -m pytest -q -n 2 --hypothesis-profile quick tests/unit
 
-test-spark: .spark ## run the long form of the tests on Spark; installs pyspark (needs Java 17)
-	@packaging/need java openjdk-17-jre-headless
+test-spark: .spark .spark-jars ## run the long form of the tests on Spark; installs pyspark and fetches Delta's jars
 	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -s --timeout 7200 $(wildcard tests/*/test_spark*.py)
 
 spark-up: .spark ## start a Spark cluster of this machine: a master and two workers on loopback
@@ -109,6 +109,15 @@ clean: ## remove the environment and what tools left; data and run stay
 
 .spark: .dev
 	@PYTHON='$(PYTHON)' packaging/install $(VENV) spark
+
+.spark-jars:
+	@packaging/need java openjdk-17-jre-headless
+	@[ -n "$$FLEETGEN_SPARK_JARS" ] || $(MAKE) --no-print-directory $(JARS)/.fetched
+
+$(JARS)/.fetched: packaging/spark/pom.xml
+	@packaging/need mvn maven
+	@echo "Fetching Delta's jars ($<) …"
+	@rm -rf $(JARS) && mvn --quiet --batch-mode -f $< dependency:copy-dependencies && touch $@
 
 .numpy-oldest: .dev
 	@PYTHON=$(BIN)/python packaging/install .venv-numpy-oldest numpy-oldest
