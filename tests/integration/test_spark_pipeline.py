@@ -21,7 +21,7 @@ from fleetgen.medallion.embedded.upkeep import DUE_COMMITS
 from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.medallion.spark.session import Session
 from fleetgen.storage.layout import Layout
-from support.delta_tables import batches, contents, dirty, engine
+from support.delta_tables import batches, contents, databases_begun, dirty, engine, follow
 from support.nasty_batches import put_nasty
 from support.patience import wait_for
 from support.spark_engine import lacking, spark_engine, started
@@ -147,6 +147,15 @@ def test_a_table_that_lags_behind_gets_what_it_lacks(layout: Layout, session: Se
     for name in ("staged/quarantine", "processed/deliveries_by_company_and_day"):
         shutil.rmtree(layout.data / name)
     carry(spark_engine(layout, session), layout)
+    assert contents(layout) == undisturbed
+
+
+def test_duckdb_begins_anew_on_the_driver_now_and_then_and_the_tables_are_the_same(
+    layout: Layout, session: Session, undisturbed: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = databases_begun(monkeypatch, 7)
+    follow(layout, spark_engine(layout, session), most=BATCHES // 10)
+    assert 3 <= len(begun) <= 4
     assert contents(layout) == undisturbed
 
 

@@ -5,7 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fleetgen.domain.records import Stream
+from fleetgen.medallion.carrying.engine import Engine
+from fleetgen.medallion.embedded.database import Database
 from fleetgen.medallion.embedded.engine import EmbeddedEngine
 from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.tables import load
@@ -35,7 +39,21 @@ def engine(layout: Layout, keep_seconds: int = 600) -> EmbeddedEngine:
     return EmbeddedEngine(layout, DATASET, lambda: None, keep_seconds)
 
 
-def follow(layout: Layout, carrier: EmbeddedEngine, first: Stream = Stream.COMPANIES, most: int = 1) -> None:
+def databases_begun(monkeypatch: pytest.MonkeyPatch, passes: int) -> list[Database]:
+    """Let DuckDB begin anew after so many passes; return a list that has the database each time that it has begun."""
+    begun: list[Database] = []
+    begin = Database._begin
+
+    def counted(database: Database) -> None:
+        begin(database)
+        begun.append(database)
+
+    monkeypatch.setattr(Database, "_begin", counted)
+    monkeypatch.setattr("fleetgen.medallion.embedded.database._PASSES", passes)
+    return begun
+
+
+def follow(layout: Layout, carrier: Engine, first: Stream = Stream.COMPANIES, most: int = 1) -> None:
     """Carry what is missing, so many batches of each stream at a time, and keep the tables up between."""
     streams = [first, *(stream for stream in Stream if stream is not first)]
     pending = {stream: batches(layout, stream)[carrier.next_batch(stream) :] for stream in streams}
