@@ -1,5 +1,6 @@
 """The tables of the pipeline as tests see them: a dirty dataset, what carries it, and what is in the tables."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,22 @@ def dirty(folder: Path, seconds: float, **changes: str) -> Iterator[Simulation]:
     with simulated(folder, preset="quality-demo", **(rates | changes)) as simulation:
         simulation.run_for(seconds)
         yield simulation
+
+
+def varied(folder: Path, count: int) -> Layout:
+    """Make a dirty dataset of three segments, four geographies and about so many batches of each stream."""
+    weights = {"geography_weights": "{ US = 0.4, EU = 0.3, SA = 0.2, AUS = 0.1 }", "active_probability": "0.8"}
+    with dirty(folder, 0, **weights) as simulation:
+        for rate in ("0.3", "0.0", "0.6"):
+            simulation.edit(event_error_rate=rate, company_error_rate=rate)
+            simulation.run_for(10 * count / 3)
+        return simulation.dataset.layout
+
+
+def copied(bronze: Layout, folder: Path) -> Layout:
+    """Return a copy of a dataset, to fill tables of its own from."""
+    shutil.copytree(bronze.data, folder)
+    return Layout(folder)
 
 
 def batches(layout: Layout, stream: Stream) -> list[BatchEntry]:
