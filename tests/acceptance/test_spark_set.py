@@ -60,9 +60,7 @@ def test_a_set_on_spark_keeps_up_and_leaves_no_jvm(master: str, capsys: pytest.C
         # then each was in gold in time, and metrics and health say so
         took = sorted(line["end_to_end_seconds"] for line in later(running))
         with capsys.disabled():
-            print(
-                f"\npublish to gold on Spark ({master.partition(':')[0]}, {len(took)} batches): p50 {statistics.median(took):.2f} s, p95 {took[int(len(took) * 0.95)]:.2f} s"
-            )
+            print(f"\npublish to gold on {master.partition(':')[0]}, {len(took)} batches: {percentiles(took)}")
         assert took[-1] < LONGEST_SECONDS
         samples = pipeline_samples(running)
         assert samples is not None
@@ -90,6 +88,11 @@ def test_a_set_on_spark_keeps_up_and_leaves_no_jvm(master: str, capsys: pytest.C
         running.call("pause")
         catch_up(running, 240)
         assert assert_nothing_disappears(layout_of(running)) >= 6
+
+
+def percentiles(took: list[float]) -> str:
+    """Return median and 95th percentile of sorted seconds, for people."""
+    return f"p50 {statistics.median(took):.2f} s, p95 {took[int(len(took) * 0.95)]:.2f} s"
 
 
 def later(running: RunningSet) -> list[dict[str, float]]:
