@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run observe test test-unit test-spark soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .spark-jars .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit test-spark soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .spark-jars .peers .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -73,7 +73,7 @@ dist: .run ## build sdist and wheel into dist/; the same sources give the same b
 bench: .dev ## measure throughput, cadence and memory beside their peers
 	@for program in tests/benchmarks/bench_*.py; do $(BIN)/python "$$program" || exit 1; done
 
-bench-scale: .spark ## measure events per second and core by each way, beside Polars and DuckDB
+bench-scale: .spark .peers ## measure events per second and core by each way, beside Polars, DuckDB, dbldatagen, tpchgen-cli
 	@packaging/need java openjdk-17-jre-headless
 	@$(BIN)/python tests/benchmarks/bench_scale.py
 
@@ -95,6 +95,7 @@ lock: .dev ## compile the locks anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/core.txt -o $(LOCKS)/run.txt $(EXTRAS) --group build pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt $(EXTRAS) --group dev --group build pyproject.toml
 	printf '%s\n' 'pandas<3' 'pyspark[sql]>=4.2,<4.3' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/spark.txt -
+	printf '%s\n' dbldatagen jmespath pyparsing tpchgen-cli | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/peers.txt -
 
 clean: ## remove the environment and what tools left; data and run stay
 	@rm -rf $(VENV) .venv-* dist .*_cache .hypothesis htmlcov .coverage*
@@ -109,6 +110,9 @@ clean: ## remove the environment and what tools left; data and run stay
 
 .spark: .dev
 	@PYTHON='$(PYTHON)' packaging/install $(VENV) spark
+
+.peers: .dev
+	-@PYTHON='$(PYTHON)' packaging/install $(VENV) peers
 
 .spark-jars:
 	@packaging/need java openjdk-17-jre-headless

@@ -3,7 +3,7 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,10 +37,10 @@ QUICK = {
 needs_spark = pytest.mark.skipif(bool(lacking()), reason=lacking())
 
 
-def submit_arguments(master: str) -> str:
+def submit_arguments(master: str, conf: Mapping[str, str] = QUICK) -> str:
     """Return the options with which a program of other people gets a small Spark, as a line of a shell."""
     return shlex.join(
-        ["--master", master, *(word for key, value in QUICK.items() for word in ("--conf", f"{key}={value}"))]
+        ["--master", master, *(word for key, value in conf.items() for word in ("--conf", f"{key}={value}"))]
     )
 
 
