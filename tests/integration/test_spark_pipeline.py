@@ -15,11 +15,12 @@ from deltalake import DeltaTable
 from fleetgen.domain.records import Stream
 from fleetgen.errors import Interrupted
 from fleetgen.medallion.carrying.engine import Engine
+from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.upkeep import DUE_COMMITS
 from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.medallion.spark.session import Session
 from fleetgen.storage.layout import Layout
-from support.delta_tables import batches, contents, copied, databases_begun, engine, follow, varied
+from support.delta_tables import batches, contents, copied, databases_begun, engine, follow, sorted_rows, varied
 from support.nasty_batches import put_nasty
 from support.patience import wait_for
 from support.spark import is_alive, started_by
@@ -94,13 +95,14 @@ def test_tables_are_those_of_the_embedded_engine_row_for_row(
 
 
 def assert_read_by_others(layout: Layout, expected: Contents) -> None:
-    """Polars and DuckDB find in a table what delta-rs finds."""
-    for name, folder in (("events", "staged"), ("deliveries_by_company_and_day", "processed")):
-        path = str(layout.data / folder / name)
-        assert pl.read_delta(path).height == len(expected[name])
-        counted = "SELECT count(*) FROM read_parquet(?, hive_partitioning = true)"
-        found = duckdb.connect().execute(counted, [DeltaTable(path).file_uris()]).fetchone()
-        assert found == (len(expected[name]),)
+    """Polars and DuckDB find in each table what delta-rs finds."""
+    for form in FORMS:
+        path = str(form.folder(layout))
+        assert sorted_rows(pl.read_delta(path).to_arrow(), form) == expected[form.name], form.name
+        if files := DeltaTable(path).file_uris():
+            options = "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else ""
+            found = duckdb.sql(f"FROM read_parquet(?, {options})", params=[files])
+            assert sorted_rows(found.to_arrow_table(), form) == expected[form.name], form.name
 
 
 def written_by_spark(layout: Layout) -> bool:
@@ -126,6 +128,15 @@ def test_the_engine_can_be_changed_on_one_folder_both_ways(
         carrier.close()
     # then there is no trace of it in the tables
     assert contents(layout) == undisturbed
+
+
+def test_spark_reads_what_the_embedded_engine_writes_joins_and_deletes(
+    layout: Layout, session: Session, undisturbed: Contents
+) -> None:
+    follow(layout, engine(layout, keep_seconds=1), most=2)
+    for form in FORMS:
+        frame = session.spark.read.format("delta").load(str(form.folder(layout)))
+        assert sorted_rows(frame.toArrow(), form) == undisturbed[form.name], form.name
 
 
 def test_a_table_that_lags_behind_gets_what_it_lacks(layout: Layout, session: Session, undisturbed: Contents) -> None:

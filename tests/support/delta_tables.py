@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from fleetgen.domain.records import Stream
@@ -14,6 +15,7 @@ from fleetgen.medallion.embedded.database import Database
 from fleetgen.medallion.embedded.engine import EmbeddedEngine
 from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.tables import load
+from fleetgen.medallion.forms import TableForm
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry, Ledger
 from support.simulation import Simulation, simulated
@@ -87,6 +89,11 @@ def contents(layout: Layout) -> dict[str, list[tuple[Any, ...]]]:
     for form in FORMS:
         delta = load(form.folder(layout))
         assert delta is not None, form.name
-        columns = delta.to_pyarrow_table().select(form.schema.names).to_pydict().values()
-        found[form.name] = sorted(zip(*columns, strict=True), key=repr)
+        found[form.name] = sorted_rows(delta.to_pyarrow_table(), form)
     return found
+
+
+def sorted_rows(table: pa.Table, form: TableForm) -> list[tuple[Any, ...]]:
+    """Return the rows of a table, however somebody has read it: in the form's columns and types, sorted."""
+    columns = table.select(form.schema.names).cast(form.schema).to_pydict().values()
+    return sorted(zip(*columns, strict=True), key=repr)
