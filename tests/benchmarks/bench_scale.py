@@ -6,10 +6,13 @@ named. Spark's start is counted apart.
 
 import argparse
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from peers_at_scale import CORES, peers
 from report import print_head, print_table, seconds_of

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from bench_scale import PRESET
+from bench_scale import PRESET  # it lets Python find what tests have in common
 from report import print_head, print_table
 
 from fleetgen.domain.records import Stream

@@ -101,8 +101,9 @@ def assert_read_by_others(layout: Layout, expected: Contents) -> None:
         assert sorted_rows(pl.read_delta(path).to_arrow(), form) == expected[form.name], form.name
         if files := DeltaTable(path).file_uris():
             options = "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else ""
-            found = duckdb.sql(f"FROM read_parquet(?, {options})", params=[files])
-            assert sorted_rows(found.to_arrow_table(), form) == expected[form.name], form.name
+            with duckdb.connect() as connection:
+                found = connection.sql(f"FROM read_parquet(?, {options})", params=[files]).to_arrow_table()
+            assert sorted_rows(found, form) == expected[form.name], form.name
 
 
 def written_by_spark(layout: Layout) -> bool:
