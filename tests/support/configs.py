@@ -49,7 +49,14 @@ EVERY_KEY: dict[str, dict[str, str]] = {
     },
     "paths": {"data": '"../data"', "run": '"../run"'},
     "metrics": {"address": '"127.0.0.1"', "company_port": "9101", "driver_port": "9102", "pipeline_port": "9103"},
-    "control": {"enabled": "true", "address": '"127.0.0.1"', "port": "18000", "dashboard": "true"},
+    "control": {
+        "enabled": "true",
+        "address": '"127.0.0.1"',
+        "port": "18000",
+        "dashboard": "true",
+        "host_names": "[]",
+        "trust_network": "false",
+    },
     "pipeline": {"enabled": "true", "engine": '"embedded"'},
     "supervisor": {"start_retries": "5", "stop_wait_seconds": "10"},
 }

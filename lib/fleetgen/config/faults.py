@@ -118,7 +118,7 @@ def _schema_at(path: Path) -> dict[str, Any]:
     """Return the part of the schema that describes a key: its own words over those of its type."""
     node = plain_schema()
     for step in path:
-        inner = node.get("properties", {}).get(step, node.get("additionalProperties"))
+        inner = node.get("properties", {}).get(step, node.get("items", node.get("additionalProperties")))
         if not isinstance(inner, dict):
             return {}
         node = _resolved(inner)
@@ -144,7 +144,10 @@ def _step(step: str) -> str:
 
 def _at(values: Any, path: Path) -> Any:
     for step in path:
-        values = values.get(step) if isinstance(values, dict) else None
+        if isinstance(values, list) and step.isdecimal() and int(step) < len(values):
+            values = values[int(step)]
+        else:
+            values = values.get(step) if isinstance(values, dict) else None
     return values
 
 

@@ -60,7 +60,7 @@ class ControlProcess:
         self.logs = LogFiles(loaded.layout.logs)
         self.registry = control_registry(self.follower, self.watch.last)
         self.background = Background("control", worker.log, error_counter(self.registry))
-        policy = Policy(address, own_names(), self._token())
+        policy = Policy(address, own_names(loaded.config.control.host_names), self._token())
         self._app = _with_page(self._control(policy))
         self.server = _Server(self._server_config(policy), self.hub)
 
@@ -147,7 +147,7 @@ class ControlProcess:
     def _token(self) -> str | None:
         """Return the token; raise ConfigurationError for none where others reach the address, wherever it was given."""
         token = read_token(self.loaded)
-        if token is None and not is_loopback(self.address):
+        if token is None and not self.loaded.config.control.trust_network and not is_loopback(self.address):
             raise ConfigurationError(
                 f"control listens on {self.address!r}, which other machines may reach: set control.token_file."
             )

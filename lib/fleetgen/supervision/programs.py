@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleetgen.config.loading import LoadedConfig
-from fleetgen.config.tables.running import Pipeline
+from fleetgen.config.tables.running import Control, Pipeline
 from fleetgen.errors import ConfigurationError, UsageError
 from fleetgen.storage.files import replace_file
 from fleetgen.storage.reading import read_json
@@ -136,9 +136,17 @@ def _sections(loaded: LoadedConfig, port_offset: int, token_mark: str) -> Iterat
     )
     yield "supervisorctl", {"serverurl": f"unix://{loaded.socket}"}
     for program in programs(loaded, port_offset):
-        marks = {"control": token_mark, "pipeline": _mark_of(loaded.config.pipeline)}
+        marks = {
+            "control": token_mark + _mark_of_access(loaded.config.control),
+            "pipeline": _mark_of(loaded.config.pipeline),
+        }
         marked = {"environment": f'FLEETGEN_MARK="{marks[program.name]}"'} if program.name in marks else {}
         yield f"program:{program.name}", _program(loaded, program) | marked
+
+
+def _mark_of_access(control: Control) -> str:
+    """Return what changes with the settings about access that a control process reads at its start alone."""
+    return "".join(f"-{each}" for each in control.host_names) + "-trusts" * control.trust_network
 
 
 def _mark_of(pipeline: Pipeline) -> str:

@@ -23,9 +23,9 @@ def is_own_host(hosts: Sequence[str], address: str, names: frozenset[str]) -> bo
     return not is_loopback(address) and _is_address(name)  # an address cannot be made to mean another machine
 
 
-def own_names() -> frozenset[str]:
-    """Return the names by which other machines may call this one."""
-    return frozenset({socket.gethostname().lower()})
+def own_names(further: Sequence[str] = ()) -> frozenset[str]:
+    """Return the names by which other machines may call this one: the host name, and those that somebody gave it."""
+    return frozenset({socket.gethostname().lower(), *(name.lower() for name in further)})
 
 
 def _name_of(host: str) -> str:

@@ -36,7 +36,14 @@ DEFAULTS: dict[str, Any] = {
     "schedule": {"catch_up_limit": 10},
     "backpressure": {"consumers": ["pipeline"], "max_backlog_batches": 60, "action": "pause"},
     "retention": {"keep_batches": 0, "min_free_bytes": 268_435_456},
-    "control": {"enabled": True, "address": "127.0.0.1", "port": 18000, "dashboard": True},
+    "control": {
+        "enabled": True,
+        "address": "127.0.0.1",
+        "port": 18000,
+        "dashboard": True,
+        "host_names": [],
+        "trust_network": False,
+    },
     "pipeline": {"enabled": True, "engine": "embedded"},
     "quality": {
         "enabled": False,

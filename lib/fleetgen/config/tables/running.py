@@ -40,23 +40,36 @@ class Metrics(Table):
         return self
 
 
+HostName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._\-]{0,251}[A-Za-z0-9])?$"),
+    allowed('a host name without a port, such as "generator" or "fleet.example"'),
+]
+
+
 class Control(Table):
     """The control process: HTTP API and its own metrics."""
 
     enabled: Annotated[bool, allowed("true or false")] = True
     """Whether the set has a control process."""
     address: Annotated[str, AfterValidator(filled), allowed("an address to listen on, as a string")] = "127.0.0.1"
-    """Address to listen on; one that other machines reach needs a token_file."""
+    """Address to listen on; one that other machines reach needs a token_file, or trust_network."""
     port: Port = 18000
     """Port to listen on."""
     dashboard: Annotated[bool, allowed("true or false")] = True
     """Whether the control process serves the page at /, where the extra `dashboard` is installed."""
     token_file: Annotated[str, AfterValidator(filled), allowed("the path of a file, as a string")] | None = None
     """File with the token that changes over HTTP must bear; relative to this file's folder."""
+    host_names: Annotated[
+        tuple[HostName, ...], Field(strict=False), allowed('a list of host names, such as ["generator"]')
+    ] = ()
+    """Further names by which requests may call this machine, such as that of a service or of a proxy."""
+    trust_network: Annotated[bool, allowed("true or false")] = False
+    """Whether everybody who reaches an address beyond loopback may pause and clean, without a token."""
 
     @model_validator(mode="after")
     def _guarded(self) -> "Control":
-        if self.token_file is None and not is_loopback(self.address):
+        if self.token_file is None and not self.trust_network and not is_loopback(self.address):
             raise ValueError(
                 f"listens on {self.address!r}, which other machines may reach: set token_file to a file with a secret "
                 'of at least 16 characters, or address to "127.0.0.1"'
