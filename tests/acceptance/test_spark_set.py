@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -11,7 +12,8 @@ import pytest
 
 from support.patience import wait_for
 from support.sets import RunningSet
-from support.spark_engine import JARS, QUICK, lacking
+from support.spark import QUICK, children, is_alive, processes, running_cluster, started_by
+from support.spark_engine import JARS, lacking
 from support.tables import (
     assert_nothing_disappears,
     catch_up,
@@ -27,26 +29,38 @@ from support.tables import (
 if reason := lacking():
     pytest.skip(f"No Spark here: {reason}", allow_module_level=True)
 
+SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
 LONGEST_SECONDS = 10.0
+LOCAL = "local[2]"
+BATCHES = 30 if SOAK else 6
+
+
+@pytest.fixture(params=[LOCAL, *(["a cluster"] if SOAK else [])])
+def master(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the pipeline's Spark runs: in its JVM, and in the long form also on two workers of a cluster."""
+    if request.param == LOCAL:
+        yield LOCAL
+        return
+    with running_cluster(tmp_path / "cluster") as url:
+        yield url
 
 
 @pytest.mark.quiet
-@pytest.mark.timeout(600)
-def test_a_set_on_spark_keeps_up_and_leaves_no_jvm(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.timeout(900)
+def test_a_set_on_spark_keeps_up_and_leaves_no_jvm(master: str, capsys: pytest.CaptureFixture[str]) -> None:
     conf = ", ".join(f'"{key}" = "{value}"' for key, value in QUICK.items())
+    spark = f'{{ master = "{master}", executor_memory = "512m", jars = "{JARS}", conf = {{ {conf} }} }}'
     with dirty_set(company_interval='"PT10S"', driver_interval='"PT10S"') as running:
-        running.configure_table("pipeline", engine='"spark"', spark=f'{{ jars = "{JARS}", conf = {{ {conf} }} }}')
+        running.configure_table("pipeline", engine='"spark"', spark=spark)
         running.start()
         # when it has carried some batches after its start
-        wait_for(lambda: len(later(running)) >= 6, 240, "Batches on Spark")
+        wait_for(lambda: len(later(running)) >= BATCHES, 240 + 5 * BATCHES, "Batches on Spark")
         catch_up(running, 30)
 
         # then each was in gold in time, and metrics and health say so
         took = sorted(line["end_to_end_seconds"] for line in later(running))
         with capsys.disabled():
-            print(
-                f"publish to gold on Spark: p50 {statistics.median(took):.2f} s, p95 {took[int(len(took) * 0.95)]:.2f} s"
-            )
+            print(f"\npublish to gold on {master.partition(':')[0]}, {len(took)} batches: {percentiles(took)}")
         assert took[-1] < LONGEST_SECONDS
         samples = pipeline_samples(running)
         assert samples is not None
@@ -58,7 +72,7 @@ def test_a_set_on_spark_keeps_up_and_leaves_no_jvm(capsys: pytest.CaptureFixture
         # and after a kill -9 of the process its JVM is gone, and another one goes on
         first = pipeline_pid(running)
         assert first is not None
-        jvm = jvms(first)
+        jvm = jvms(first, master)
         os.kill(first, signal.SIGKILL)
         wait_for(lambda: not any(is_alive(pid) for pid in jvm), 10, "The end of the JVM after a kill")
         carried = len(pipeline_log(running, "batch_processed"))
@@ -67,7 +81,7 @@ def test_a_set_on_spark_keeps_up_and_leaves_no_jvm(capsys: pytest.CaptureFixture
         # and so after a stop
         second = pipeline_pid(running)
         assert second is not None
-        jvm = jvms(second)
+        jvm = jvms(second, master)
         running.ctl("stop", "pipeline")
         wait_for(lambda: not any(is_alive(pid) for pid in jvm), 10, "The end of the JVM after a stop")
         running.ctl("start", "pipeline")
@@ -76,22 +90,20 @@ def test_a_set_on_spark_keeps_up_and_leaves_no_jvm(capsys: pytest.CaptureFixture
         assert assert_nothing_disappears(layout_of(running)) >= 6
 
 
+def percentiles(took: list[float]) -> str:
+    """Return median and 95th percentile of sorted seconds, for people."""
+    return f"p50 {statistics.median(took):.2f} s, p95 {took[int(len(took) * 0.95)]:.2f} s"
+
+
 def later(running: RunningSet) -> list[dict[str, float]]:
     """Return what the pipeline told of batches but for its first passes, which wait for the JVM."""
     return pipeline_log(running, "batch_processed")[4:]
 
 
-def jvms(pid: int) -> list[int]:
-    """Return the processes that a process has started, and theirs."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found += [child, *jvms(child)]
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def jvms(pid: int, master: str) -> list[int]:
+    """Return what a pipeline has started: its JVM, and the executors of its application on a cluster."""
+    port = master.rpartition(":")[2]
+    daemons = [] if master == LOCAL else processes("org.apache.spark.deploy", port)
+    executors = children(daemons, "CoarseGrainedExecutorBackend")
+    assert bool(executors) == (master != LOCAL)
+    return [*started_by(pid), *executors]

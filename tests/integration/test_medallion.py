@@ -29,7 +29,7 @@ from fleetgen.medallion.embedded.tables import DamagedTable
 from fleetgen.medallion.embedded.upkeep import DUE_COMMITS
 from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.storage.layout import Layout
-from support.delta_tables import batches, contents, dirty, engine, follow
+from support.delta_tables import batches, contents, databases_begun, dirty, engine, follow
 from support.simulation import records
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
@@ -262,17 +262,8 @@ def test_time_and_files_stay_flat_over_many_batches(tmp_path: Path) -> None:
 def test_duckdb_begins_anew_now_and_then_and_the_tables_are_the_same(
     layout: Layout, undisturbed: dict[str, list[tuple[Any, ...]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun: list[duckdb.DuckDBPyConnection] = []
-    connect = EmbeddedEngine._connect
-
-    def counted(self: EmbeddedEngine) -> duckdb.DuckDBPyConnection:
-        begun.append(connect(self))
-        return begun[-1]
-
-    monkeypatch.setattr(EmbeddedEngine, "_connect", counted)
-    monkeypatch.setattr("fleetgen.medallion.embedded.engine._PASSES_OF_A_DATABASE", 7)
-    carrier = engine(layout)
-    follow(layout, carrier)
+    begun = databases_begun(monkeypatch, 7)
+    follow(layout, engine(layout))
     assert 4 <= len(begun) <= 1 + 60 // 7
     assert contents(layout) == undisturbed
 

@@ -5,6 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,31 @@ def filled(folder: Path, length: int, *arguments: str, preset: str = PRESET) -> 
     return found
 
 
+def killed_and_filled(folder: Path, length: int, *arguments: str) -> Sums:
+    """The files of a backfill that was killed after its first batches, and called again; they are removed."""
+    simulation = stopped(folder)
+    killed = subprocess.Popen(command(simulation, length, *arguments), stderr=subprocess.DEVNULL)
+    wait_for(lambda: batches(simulation) > 0, 180, "The first batch")
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert batches(simulation) < length // (HOUR // 4)
+    done = subprocess.run(command(simulation, length, *arguments), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = sums(simulation.loaded.layout.data)
+    shutil.rmtree(folder)
+    return found
+
+
+@contextmanager
+def two_executors(run: Path) -> Iterator[str]:
+    """The master of a cluster of two workers; in the short form that of two threads, which starts sooner."""
+    if not SOAK:
+        yield "local[2]"
+        return
+    with running_cluster(run) as master:
+        yield master
+
+
 def on_spark(master: str, *arguments: str) -> list[str]:
     return ["--engine", "spark", "--master", master, *arguments]
 
@@ -76,8 +103,11 @@ def test_every_way_gives_one_list_of_hashes(tmp_path: Path) -> None:
     expected = filled(tmp_path / "one", LENGTH)
     print(f"{len(expected)} files")
     assert filled(tmp_path / "two", LENGTH, "--jobs", "2") == expected
-    for partitions in ("3", "16"):
-        assert filled(tmp_path / partitions, LENGTH, *on_spark("local[2]", "--partitions", partitions)) == expected
+    with two_executors(tmp_path / "run") as master:
+        for partitions in ("3", "16"):
+            assert filled(tmp_path / partitions, LENGTH, *on_spark(master, "--partitions", partitions)) == expected
+        if SOAK:
+            assert killed_and_filled(tmp_path / "killed", LENGTH, *on_spark(master, "--partitions", "3")) == expected
     with simulated(tmp_path / "live", preset=PRESET) as live:
         live.run_until(NOON + LIVED)
         lived = sums(live.loaded.layout.data, "events*.jsonl")

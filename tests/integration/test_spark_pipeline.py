@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +15,17 @@ from deltalake import DeltaTable
 from fleetgen.domain.records import Stream
 from fleetgen.errors import Interrupted
 from fleetgen.medallion.carrying.engine import Engine
+from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.upkeep import DUE_COMMITS
 from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.medallion.spark.session import Session
 from fleetgen.storage.layout import Layout
-from support.delta_tables import batches, contents, dirty, engine
+from support.delta_tables import batches, contents, copied, databases_begun, engine, follow, sorted_rows, varied
 from support.nasty_batches import put_nasty
 from support.patience import wait_for
-from support.spark_engine import lacking, spark_engine, started
+from support.spark import is_alive, started_by
+from support.spark_engine import carrying, lacking, spark_engine, started
 
-CARRYING = Path(__file__).parents[1] / "support" / "carrying_on_spark.py"
 BATCHES = 200 if os.environ.get("FLEETGEN_SOAK") else 20
 
 if reason := lacking():
@@ -40,13 +39,7 @@ Contents = dict[str, list[tuple[Any, ...]]]
 
 @pytest.fixture(scope="module")
 def bronze(tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """A dirty dataset of three segments and four geographies."""
-    weights = {"geography_weights": "{ US = 0.4, EU = 0.3, SA = 0.2, AUS = 0.1 }", "active_probability": "0.8"}
-    with dirty(tmp_path_factory.mktemp("bronze"), 0, **weights) as simulation:
-        for rate in ("0.3", "0.0", "0.6"):
-            simulation.edit(event_error_rate=rate, company_error_rate=rate)
-            simulation.run_for(10 * BATCHES / 3)
-        return simulation.dataset.layout
+    return varied(tmp_path_factory.mktemp("bronze"), BATCHES)
 
 
 @pytest.fixture
@@ -66,11 +59,6 @@ def undisturbed(bronze: Layout, tmp_path_factory: pytest.TempPathFactory) -> Con
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     with started(tmp_path_factory.mktemp("spark")) as session:
         yield session
-
-
-def copied(bronze: Layout, folder: Path) -> Layout:
-    shutil.copytree(bronze.data, folder)
-    return Layout(folder)
 
 
 def carry(carrier: Engine, layout: Layout, upto: int | None = None) -> None:
@@ -107,13 +95,15 @@ def test_tables_are_those_of_the_embedded_engine_row_for_row(
 
 
 def assert_read_by_others(layout: Layout, expected: Contents) -> None:
-    """Polars and DuckDB find in a table what delta-rs finds."""
-    for name, folder in (("events", "staged"), ("deliveries_by_company_and_day", "processed")):
-        path = str(layout.data / folder / name)
-        assert pl.read_delta(path).height == len(expected[name])
-        counted = "SELECT count(*) FROM read_parquet(?, hive_partitioning = true)"
-        found = duckdb.connect().execute(counted, [DeltaTable(path).file_uris()]).fetchone()
-        assert found == (len(expected[name]),)
+    """Polars and DuckDB find in each table what delta-rs finds."""
+    for form in FORMS:
+        path = str(form.folder(layout))
+        assert sorted_rows(pl.read_delta(path).to_arrow(), form) == expected[form.name], form.name
+        if files := DeltaTable(path).file_uris():
+            options = "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else ""
+            with duckdb.connect() as connection:
+                found = connection.sql(f"FROM read_parquet(?, {options})", params=[files]).to_arrow_table()
+            assert sorted_rows(found, form) == expected[form.name], form.name
 
 
 def written_by_spark(layout: Layout) -> bool:
@@ -141,12 +131,30 @@ def test_the_engine_can_be_changed_on_one_folder_both_ways(
     assert contents(layout) == undisturbed
 
 
+def test_spark_reads_what_the_embedded_engine_writes_joins_and_deletes(
+    layout: Layout, session: Session, undisturbed: Contents
+) -> None:
+    follow(layout, engine(layout, keep_seconds=1), most=2)
+    for form in FORMS:
+        frame = session.spark.read.format("delta").load(str(form.folder(layout)))
+        assert sorted_rows(frame.toArrow(), form) == undisturbed[form.name], form.name
+
+
 def test_a_table_that_lags_behind_gets_what_it_lacks(layout: Layout, session: Session, undisturbed: Contents) -> None:
     # given tables of which one has nothing, as somebody removed it
     carry(engine(layout), layout, 10)
     for name in ("staged/quarantine", "processed/deliveries_by_company_and_day"):
         shutil.rmtree(layout.data / name)
     carry(spark_engine(layout, session), layout)
+    assert contents(layout) == undisturbed
+
+
+def test_duckdb_begins_anew_on_the_driver_now_and_then_and_the_tables_are_the_same(
+    layout: Layout, session: Session, undisturbed: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = databases_begun(monkeypatch, 7)
+    follow(layout, spark_engine(layout, session), most=BATCHES // 10)
+    assert 3 <= len(begun) <= 4
     assert contents(layout) == undisturbed
 
 
@@ -193,9 +201,9 @@ def test_a_driver_killed_between_two_tables_leaves_no_jvm_and_nothing_to_do_twic
     layout: Layout, session: Session, undisturbed: Contents, tmp_path: Path
 ) -> None:
     # given a process that is killed after the second table that its Spark writes
-    process = carrying(layout, tmp_path, "2")
+    process = carrying(layout, tmp_path, "--dies-after", "2")
     try:
-        family = wait_for(lambda: children(process), 60, "The JVM")
+        family = wait_for(lambda: started_by(process.pid), 60, "The JVM")
         assert process.wait(200) == -signal.SIGKILL
     finally:
         process.kill()
@@ -204,21 +212,3 @@ def test_a_driver_killed_between_two_tables_leaves_no_jvm_and_nothing_to_do_twic
     # and another driver ends with the tables of an undisturbed run
     carry(spark_engine(layout, session), layout)
     assert contents(layout) == undisturbed
-
-
-def carrying(layout: Layout, folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen([sys.executable, str(CARRYING), str(layout.data), str(folder), *arguments], env=environment)
-
-
-def children(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Return the processes that a process has started: here, the JVM."""
-    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in found]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -1,32 +1,39 @@
-"""A program that carries batches into tables on a Spark of its own: ``carrying_on_spark.py DATA FOLDER [BEATS]``.
+"""A program that carries all batches into tables on a Spark of its own: ``carrying_on_spark.py DATA FOLDER [OPTIONS]``.
 
-With a number of beats it kills itself at that one, which comes after the first table is written. It says on its standard
-output which JVM it has started.
+It can kill itself after some tables are written, whichever process writes them.
 """
 
+import argparse
 import os
 import signal
 import sys
 from pathlib import Path
 
-from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded import tables
 from fleetgen.storage.layout import Layout
-from support.delta_tables import batches
+from support.delta_tables import follow
 from support.spark_engine import spark_engine, started
 
 
 def main() -> int:
-    """Carry all batches of both streams, or as many as the kill allows."""
-    layout, folder = Layout(Path(sys.argv[1])), Path(sys.argv[2])
-    dies_after = int(sys.argv[3]) if len(sys.argv) > 3 else None
-    if dies_after is not None:
-        _die_after(dies_after)
-    with started(folder) as session:
-        engine = spark_engine(layout, session, few_lines=0)
-        for stream in Stream:
-            engine.carry(stream, batches(layout, stream))
+    """Carry both streams in turn, so many batches at a time, or as many as the kill allows."""
+    options = _options()
+    if options.dies_after is not None:
+        _die_after(options.dies_after)
+    with started(options.folder, master=options.master, executor_memory="512m") as session:
+        follow(Layout(options.data), spark_engine(Layout(options.data), session, options.few_lines), most=options.most)
     return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("folder", type=Path, help="for the log of Spark")
+    parser.add_argument("--master", default="local[2]")
+    parser.add_argument("--most", type=int, default=1000, help="batches of a pass")
+    parser.add_argument("--few-lines", type=int, default=0, help="up to so many are committed by the driver")
+    parser.add_argument("--dies-after", type=int, help="tables that Spark has written")
+    return parser.parse_args()
 
 
 def _die_after(commits: int) -> None:

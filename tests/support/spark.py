@@ -1,8 +1,9 @@
 """Spark for tests: whether it can run here, a cluster of its own, and which of its processes live."""
 
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +26,22 @@ def lacking() -> str:
     return ""
 
 
+QUICK = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+}
+"""A JVM that lives for a minute is the quicker the less it optimises."""
+
 needs_spark = pytest.mark.skipif(bool(lacking()), reason=lacking())
+
+
+def submit_arguments(master: str, conf: Mapping[str, str] = QUICK) -> str:
+    """Return the options with which a program of other people gets a small Spark, as a line of a shell."""
+    return shlex.join(
+        ["--master", master, *(word for key, value in conf.items() for word in ("--conf", f"{key}={value}"))]
+    )
 
 
 def cluster(action: str, run: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -63,3 +79,20 @@ def children(parents: Iterable[int], word: str) -> list[int]:
     pairs = [line.split() for line in done.stdout.splitlines()]
     started = {int(pid) for pid, parent in pairs if int(parent) in set(parents)}
     return sorted(started & processes(word).keys())
+
+
+def started_by(pid: int) -> list[int]:
+    """Return the processes that a process has started, and theirs."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *started_by(child)]
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,6 +1,8 @@
 """Spark as tests need it: a small one in this machine, with Delta's jars from a folder, or a reason why there is none."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -13,15 +15,10 @@ from fleetgen.medallion.spark.session import Session
 from fleetgen.medallion.spark.settings import SparkSettings
 from fleetgen.storage.layout import Layout
 from support.delta_tables import DATASET
+from support.spark import QUICK
 
+CARRYING = Path(__file__).with_name("carrying_on_spark.py")
 JARS = Path(os.environ.get("FLEETGEN_SPARK_JARS") or Path(__file__).parents[2] / "build" / "spark-jars")
-
-QUICK = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    "spark.driver.host": "127.0.0.1",
-    "spark.driver.bindAddress": "127.0.0.1",
-}
-"""A JVM that lives for a minute is the quicker the less it optimises."""
 
 
 def lacking() -> str | None:
@@ -50,6 +47,12 @@ def started(folder: Path, **changes: object) -> Iterator[Session]:
         yield session
     finally:
         session.stop()
+
+
+def carrying(layout: Layout, folder: Path, *options: str) -> "subprocess.Popen[bytes]":
+    """Start a process that carries a dataset's batches on a Spark whose log is in a folder; see `carrying_on_spark`."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen([sys.executable, str(CARRYING), str(layout.data), str(folder), *options], env=environment)
 
 
 def spark_engine(layout: Layout, session: Session, few_lines: int = FEW_LINES, **changes: Any) -> SparkEngine:

@@ -1,14 +1,12 @@
-"""Owns what DuckDB knows of the batches of a pass: a table of them, and a connection to know it with."""
+"""Owns what DuckDB knows of the batches of a pass: a table of them, and the days that they tell of."""
 
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from fleetgen.domain.records import Stream
-from fleetgen.medallion.embedded.budget import Budget
 from fleetgen.medallion.embedded.pieces import registered
 from fleetgen.storage.ledger import BatchEntry
 
@@ -17,13 +15,6 @@ _BATCHES_SQL = """
         make_timestamptz(interval_start) AS interval_start, make_timestamptz(interval_end) AS interval_end
     ) FROM batch_rows"""
 _COLUMNS = ("stream", "batch_number", "batch_id", "interval_start", "interval_end", "lines")
-
-
-def open_database(budget: Budget, spill: Path) -> duckdb.DuckDBPyConnection:
-    """Open a database in memory; what exceeds the budget goes into a folder for as long as it is needed."""
-    connection = duckdb.connect(config=budget.settings(spill) | {"preserve_insertion_order": False})
-    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-    return connection
 
 
 def keep_batches(connection: duckdb.DuckDBPyConnection, stream: Stream, entries: Sequence[BatchEntry]) -> None:

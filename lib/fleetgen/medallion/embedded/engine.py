@@ -5,7 +5,6 @@ of others: the next run takes up with the table that is farthest behind, and eac
 All tables are a function of bronze alone. There is one engine at a time; holding that is left to the process.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -17,10 +16,11 @@ from fleetgen.domain.records import Stream
 from fleetgen.machine import give_memory_back
 from fleetgen.medallion.carrying.engine import Carried, Totals
 from fleetgen.medallion.carrying.order import passes
-from fleetgen.medallion.embedded.batches import days_of_deliveries, keep_batches, open_database
-from fleetgen.medallion.embedded.budget import MEGABYTE, Budget, carrying
+from fleetgen.medallion.embedded.batches import days_of_deliveries, keep_batches
+from fleetgen.medallion.embedded.budget import Budget, carrying
 from fleetgen.medallion.embedded.commits import DataFile
 from fleetgen.medallion.embedded.companies import Companies
+from fleetgen.medallion.embedded.database import Database
 from fleetgen.medallion.embedded.files import write_few_rows, write_rows
 from fleetgen.medallion.embedded.pieces import judged_in_pieces, registered
 from fleetgen.medallion.embedded.table_set import TableSet
@@ -33,9 +33,6 @@ from fleetgen.medallion.rules import judge
 from fleetgen.medallion.silver import RECORDS, Silver, silver_of
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
-
-_PASSES_OF_A_DATABASE = 200
-"""After so many passes DuckDB begins anew: it keeps some 20 KB of each for as long as it lives."""
 
 _FEW_LINES, _FEW_BYTES = 1000, 1 << 20
 """For so many lines it takes longer to look for a better plan, and to wake a second thread, than to do without."""
@@ -58,12 +55,9 @@ class EmbeddedEngine:
         self._budget = budget or carrying()
         self._beat = beat
         self._spill = layout.spill
-        shutil.rmtree(self._spill, ignore_errors=True)
+        self._database = Database(self._budget, self._spill)
         self._tables = TableSet(layout, dataset_id, keep_seconds)
-        self._suits_few = False
-        self._passes = 0
         self._upkeep = Upkeep(self._tables.all())
-        self._connection = self._connect()
         self._companies = self._open_companies()
 
     def next_batch(self, stream: Stream) -> int:
@@ -83,10 +77,7 @@ class EmbeddedEngine:
     def maintain(self) -> bool:
         """Keep up one table if one is due; return whether one was. To be called between batches."""
         kept_up = self._upkeep.perform(self._connection)
-        if self._passes >= _PASSES_OF_A_DATABASE:
-            self._begin_anew()
-        # A limit that is set lets DuckDB return what it has freed: a tenth of this process.
-        self._connection.execute(f"SET memory_limit = '{self._budget.memory // MEGABYTE}MB'")
+        self._database.rest()
         if kept_up:
             give_memory_back()
         return kept_up
@@ -98,26 +89,23 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Let go of threads, memory and files."""
         self._companies.close()
-        self._connection.close()
+        self._database.close()
+
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return self._database.connection
 
     def _carry(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> None:
         lines, size = sum(each.record_count for each in entries), sum(each.bytes for each in entries)
-        self._suit(few=lines <= _FEW_LINES and size <= _FEW_BYTES)
+        self._database.suit(few=lines <= _FEW_LINES and size <= _FEW_BYTES)
         keep_batches(self._connection, stream, entries)
         with self._judged(stream, entries) as files:
             self._beat()
             self._fill(stream, entries[-1].batch_number, files, carried)
             self._count(entries, carried)
-        self._passes += 1
+        self._database.end_pass()
         if self._is_large(entries):
-            self._begin_anew()
-
-    def _suit(self, few: bool) -> None:
-        """Let DuckDB work as few lines ask for, or many."""
-        if few != self._suits_few:
-            threads, plans = (1, "disable") if few else (self._budget.threads, "enable")
-            self._connection.execute(f"SET threads = {threads}; PRAGMA {plans}_optimizer")
-            self._suits_few = few
+            self._database.renew()
 
     def _fill(self, stream: Stream, last: int, files: Mapping[str, list[DataFile]], carried: Carried) -> None:
         """Commit to each table what it lacks of the batches up to this one; some files are written already."""
@@ -186,19 +174,8 @@ class EmbeddedEngine:
         return sum(file.rows for file in files)
 
     def _files(self, sql: str, after: int, table: Table) -> list[DataFile]:
-        write = write_few_rows if self._suits_few else write_rows
+        write = write_few_rows if self._database.suits_few else write_rows
         return write(self._connection, sql, {"after": after}, table.form, table.folder, table.next_name)
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        self._suits_few = False
-        return open_database(self._budget, self._spill)
-
-    def _begin_anew(self) -> None:
-        """Begin with an empty database: DuckDB keeps what it took for a large batch, or for many, for as long as it lives."""
-        self._passes = 0
-        self._connection.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
-        self._connection = self._connect()
 
     def _open_companies(self) -> Companies:
         silver, unknown = self._tables[RECORDS[Stream.COMPANIES].form.name], self._tables[UNKNOWN.form.name]

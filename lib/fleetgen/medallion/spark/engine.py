@@ -12,9 +12,9 @@ from fleetgen.cadence.clock import StopWatch
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.carrying.engine import Carried, Totals
 from fleetgen.medallion.carrying.order import passes
-from fleetgen.medallion.embedded.batches import open_database
 from fleetgen.medallion.embedded.budget import carrying
 from fleetgen.medallion.embedded.companies import Companies
+from fleetgen.medallion.embedded.database import Database
 from fleetgen.medallion.embedded.table_set import TableSet
 from fleetgen.medallion.embedded.tables import KEEP_SECONDS
 from fleetgen.medallion.embedded.totals import totals
@@ -53,9 +53,9 @@ class SparkEngine:
         self._few_lines = few_lines
         self._tables = TableSet(layout, dataset_id, keep_seconds)
         self._upkeep = Upkeep(self._tables.all())
-        self._connection = open_database(carrying(memory), layout.spill)
+        self._database = Database(carrying(memory), layout.spill)
         silver, unknown = self._tables[RECORDS[Stream.COMPANIES].form.name], self._tables[UNKNOWN.form.name]
-        self._companies = Companies(layout.company_index, silver, unknown, self._connection, beat)
+        self._companies = Companies(layout.company_index, silver, unknown, self._database.connection, beat)
         session.start()
 
     def next_batch(self, stream: Stream) -> int:
@@ -74,7 +74,9 @@ class SparkEngine:
 
     def maintain(self) -> bool:
         """Keep up one table if one is due; return whether one was. To be called between batches."""
-        return self._upkeep.perform(self._connection)
+        kept_up = self._upkeep.perform(self._database.connection)
+        self._database.rest()
+        return kept_up
 
     def totals(self) -> Totals:
         """Return what has become of all lines in the tables."""
@@ -83,13 +85,14 @@ class SparkEngine:
     def close(self) -> None:
         """Let go of the driver's memory; Spark stays up for the next engine."""
         self._companies.close()
-        self._connection.close()
+        self._database.close()
 
     def _carry(self, stream: Stream, run: Sequence[BatchEntry], carried: Carried) -> None:
         with self._judged(stream, run) as rows:
             self._fill(stream, run[-1].batch_number, rows, carried)
             carried.batches += len(run)
             rows.counts.add_to(carried)
+        self._database.end_pass()
 
     @contextmanager
     def _judged(self, stream: Stream, run: Sequence[BatchEntry]) -> Iterator[Taken | Kept]:
@@ -102,9 +105,9 @@ class SparkEngine:
         frame = spark.range(0, len(runs), 1, len(runs)).mapInArrow(partial(rows_of_runs, work), SPARK_SCHEMA)
         if sum(entry.record_count for entry in run) <= self._few_lines:
             (rows,) = self._session.ask([frame.toArrow])
-            yield Taken(self._connection, self._tables, self._companies, rows)
+            yield Taken(self._database.connection, self._tables, self._companies, rows)
             return
-        kept = Kept(self._session, self._tables, frame)
+        kept = Kept(self._session, self._tables, self._companies, self._database.connection, frame)
         try:
             yield kept
         finally:
@@ -115,10 +118,10 @@ class SparkEngine:
         watch = StopWatch()
         rows.write(silver_of(stream), stream, last)
         if stream is Stream.COMPANIES:
-            self._companies.follow(self._connection)
+            self._companies.follow(self._database.connection)
         watch.lap("silver")
         rows.write(gold_of(stream), stream, last)
         if stream is Stream.EVENTS:
-            self._companies.follow(self._connection)
+            self._companies.follow(self._database.connection)
         watch.lap("gold")
         carried.silver_to_gold_seconds += watch.phases["gold"]

@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.carrying.order import passes
-from fleetgen.medallion.embedded.batches import keep_batches, open_database
+from fleetgen.medallion.embedded.batches import keep_batches
 from fleetgen.medallion.embedded.budget import Budget, carrying
+from fleetgen.medallion.embedded.database import open_database
 from fleetgen.medallion.embedded.files import relation
 from fleetgen.medallion.embedded.pieces import judged_in_pieces, registered
 from fleetgen.medallion.gold import Gold, gold_of

@@ -3,31 +3,45 @@
 Each commit carries the last batch in it (`txnAppId`, `txnVersion`), so that Delta writes no batch twice.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import date
 from functools import partial
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+
 from fleetgen.domain.records import Stream
+from fleetgen.medallion.embedded.companies import Companies
+from fleetgen.medallion.embedded.pieces import registered
 from fleetgen.medallion.embedded.table_set import TableSet
 from fleetgen.medallion.embedded.tables import Table, application
 from fleetgen.medallion.forms import TableForm
 from fleetgen.medallion.gold import UNKNOWN, Gold
-from fleetgen.medallion.silver import RECORDS, Silver
+from fleetgen.medallion.silver import Silver
 from fleetgen.medallion.spark.counts import Counts, counts
 from fleetgen.medallion.spark.rows import DAMAGED, JUDGED, TABLE
 from fleetgen.medallion.spark.session import Session
 
 _ROWS_A_FILE = 500_000
+_BROADCAST_ROWS = 200_000
+"""More would take the memory of driver and executors rather than their time."""
 
 
 class Kept:
     """The rows of all tables, on the executors."""
 
-    def __init__(self, session: Session, tables: TableSet, frame: Any) -> None:
+    def __init__(
+        self,
+        session: Session,
+        tables: TableSet,
+        companies: Companies,
+        connection: duckdb.DuckDBPyConnection,
+        frame: Any,
+    ) -> None:
         """Let executors work and keep rows in the common form; raises DamagedBatch if they tell of one."""
-        self._session, self._tables = session, tables
+        self._session, self._tables, self._companies, self._connection = session, tables, companies, connection
         if session.settings.checkpoint is not None:
             (self._frame,) = session.ask([frame.checkpoint])
         else:
@@ -46,33 +60,52 @@ class Kept:
 
     def write(self, declared: Sequence[Silver | Gold], stream: Stream, last_batch: int) -> None:
         """Commit to each of these tables what it lacks of the batches up to this one, to several at the same time."""
-        orders: list[Callable[[], None]] = []
-        for each in declared:
-            table = self._tables[each.form.name]
-            if table.last_batch(stream) < last_batch:
-                if self.counts.rows[each.form.name]:
-                    orders.append(partial(self._write, each, table, stream, last_batch))
+        lacking = [each for each in declared if self._tables[each.form.name].last_batch(stream) < last_batch]
+        with self._strangers() if UNKNOWN in lacking else nullcontext(pa.table({})) as strangers:
+            orders: list[Callable[[], None]] = []
+            for each in lacking:
+                table = self._tables[each.form.name]
+                if self.counts.rows[each.form.name] and (each is not UNKNOWN or strangers.num_rows):
+                    orders.append(partial(self._write, each, table, stream, last_batch, strangers))
                 else:
                     table.append((), stream, last_batch)
-        self._session.ask(orders)
+            self._session.ask(orders)
 
-    def _write(self, declared: Silver | Gold, table: Table, stream: Stream, last_batch: int) -> None:
-        form, count = declared.form, self.counts.rows[declared.form.name]
-        rows = self._frame.where(self._frame[TABLE] == form.name).select(*form.schema.names)
+    @contextmanager
+    def _strangers(self) -> Iterator[pa.Table]:
+        """Yield those companies of the events that silver does not know; in the end they are noted as such.
+
+        The index is asked for the companies of this pass. A join with silver's would read all that there ever were.
+        """
+        (asked,) = self._session.ask([self._rows(UNKNOWN.form).select("company_id").distinct().toArrow])
+        with (
+            registered(self._connection, "asked", asked),
+            self._companies.known(self._connection, "SELECT company_id FROM asked"),
+        ):
+            yield self._connection.sql("FROM asked ANTI JOIN known_companies USING (company_id)").to_arrow_table()
+
+    def _rows(self, form: TableForm) -> Any:
+        return self._frame.where(self._frame[TABLE] == form.name).select(*form.schema.names)
+
+    def _write(
+        self, declared: Silver | Gold, table: Table, stream: Stream, last_batch: int, strangers: pa.Table
+    ) -> None:
+        form, rows = declared.form, self._rows(declared.form)
         if isinstance(declared, Gold) and declared.kept:
             _add_up(self._session.spark, rows, table, stream, last_batch)
             return
         if declared is UNKNOWN:
-            rows = self._unknown(rows, form)
-            count = rows.count()
-        if count:
-            _write(rows.coalesce(1 + count // _ROWS_A_FILE).write.mode("append"), table, stream, last_batch)
-        else:
-            table.append((), stream, last_batch)
+            rows = self._of(strangers, rows).select(*form.schema.names)
+        files = 1 + self.counts.rows[form.name] // _ROWS_A_FILE
+        _write(rows.coalesce(files).write.mode("append"), table, stream, last_batch)
 
-    def _unknown(self, rows: Any, form: TableForm) -> Any:
-        known = _read(self._session.spark, self._tables[RECORDS[Stream.COMPANIES].form.name])
-        return rows.join(known.select("company_id"), "company_id", "left_anti").select(*form.schema.names)
+    def _of(self, companies: pa.Table, rows: Any) -> Any:
+        from pyspark.sql import functions
+
+        named = self._session.spark.createDataFrame(companies)
+        if companies.num_rows <= _BROADCAST_ROWS:
+            named = functions.broadcast(named)
+        return rows.join(named, "company_id", "left_semi")
 
 
 def _counted(frame: Any) -> list[tuple[str, str | None, str | None, int]]:
