@@ -1,0 +1,185 @@
+"""The Debian package, in a Debian of its own: installed, started, upgraded beside a running set, removed and purged."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.configs import REPOSITORY
+from support.foreign_roots import ForeignRoot, foreign_root
+from support.patience import wait_for
+
+LACKING = [each for each in ("dh", "dpkg-buildpackage", "mmdebstrap", "unshare") if shutil.which(each) is None]
+
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.skipif(not os.environ.get("FLEETGEN_SOAK"), reason="takes ten minutes: run by `make test-deb`"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a root folder and namespaces of its own"),
+    pytest.mark.skipif(bool(LACKING), reason=f"not here: {', '.join(LACKING)}"),
+]
+
+CONFIG = "/etc/fleetgen/generator.toml"
+EVENTS = "/var/lib/fleetgen/data/raw/events"
+UNIT = "/lib/systemd/system/fleetgen.service"
+
+
+def built(folder: Path, **variables: str) -> Path:
+    """Build the package as `make deb` does."""
+    command = [str(REPOSITORY / "packaging" / "deb"), sys.executable, str(folder)]
+    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (package,) = folder.glob("*.deb")
+    return package
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("deb"))
+
+
+def test_two_builds_have_one_hash(package: Path, tmp_path: Path) -> None:
+    again = built(tmp_path / "again", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7", TMPDIR=str(tmp_path))
+    assert again.name == package.name
+    assert again.read_bytes() == package.read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("lintian") is None, reason="lintian is not here")
+def test_lintian_finds_no_error(package: Path) -> None:
+    judged = subprocess.run(
+        ["lintian", "--fail-on", "error", "--tag-display-limit", "0", "--allow-root", str(package)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert judged.returncode == 0, judged.stdout
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+def test_systemd_finds_no_fault_with_the_unit_as_it_is_installed(package: Path, tmp_path: Path) -> None:
+    subprocess.run(["dpkg-deb", "-x", str(package), str(tmp_path)], check=True)
+    analyze = ["systemd-analyze", "--man=no", f"--root={tmp_path}"]
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    shutil.copy("/bin/ln", tmp_path / "bin" / "ln")  # the root folder of the package has the package alone
+
+    verified = subprocess.run([*analyze, "verify", "fleetgen.service"], capture_output=True, text=True, check=False)
+    hardened = subprocess.run(
+        [*analyze, "security", "--offline=true", "--threshold=15", "fleetgen.service"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    told = [line for line in verified.stderr.splitlines() if "fleetgen" in line]
+    assert told == []
+    assert hardened.returncode == 0, hardened.stdout + hardened.stderr
+
+
+def next_version(package: Path, folder: Path) -> Path:
+    """Return the package of a version to come, with another default in its configuration."""
+    subprocess.run(["dpkg-deb", "-R", str(package), str(folder)], check=True)
+    control, config, sums = folder / "DEBIAN/control", folder / CONFIG[1:], folder / "DEBIAN/md5sums"
+    control.write_text(re.sub(r"^Version: .*$", "Version: 99.0-1", control.read_text(), flags=re.MULTILINE))
+    config.write_text(config.read_text() + "# a default of the new version\n")
+    (version,) = folder.glob("usr/lib/fleetgen/lib/python3*/site-packages/fleetgen/__init__.py")
+    version.write_text(re.sub(r'__version__ = ".*"', '__version__ = "99.0"', version.read_text()))
+    sums.unlink()
+    newer = folder.with_suffix(".deb")
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", str(folder), str(newer)], check=True)
+    return newer
+
+
+def batches(root: ForeignRoot) -> int:
+    return len(list((root / EVENTS).glob("2*")))
+
+
+@contextmanager
+def running(root: ForeignRoot, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start the set as the unit does; systemd's part, folders, user and variables, is done here."""
+    unit = (root / UNIT).read_text()
+    root.told("install", "-d", "-o", "fleetgen", "-g", "fleetgen", "-m", "0700", "/run/fleetgen")
+    before, start = (re.findall(rf"^{key}=(.*)$", unit, re.MULTILINE) for key in ("ExecStartPre", "ExecStart"))
+    for line in before:
+        root.told(*line.split(), user="fleetgen")
+    with (folder / "output").open("ab") as output:
+        command = root.command("sh", "-c", f"cd /var/lib/fleetgen && umask 0027 && exec {start[0]}", user="fleetgen")
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            already = batches(root)
+            wait_for(lambda: batches(root) > already or process.poll() is not None, 180, "A batch")
+            assert process.poll() is None, (folder / "output").read_text()
+            yield process
+        finally:
+            if process.poll() is None:
+                root.call("fleetgen", "down")
+            process.wait(90)
+
+
+def install(root: ForeignRoot, package: Path, *options: str) -> str:
+    """Install a package with what it depends on."""
+    shutil.copy(package, root / "root/fleetgen.deb")
+    return root.told("dpkg", *options, "-i", "/root/fleetgen.deb")
+
+
+def test_a_set_outlives_the_upgrade_and_purge_leaves_nothing(package: Path, tmp_path: Path) -> None:
+    with foreign_root(tmp_path) as root:
+        before = {str(path.relative_to(root.folder)) for path in (root / "etc").rglob("*")}
+
+        # When it is installed, then there are a user, folders of its own, what shells look for, and nothing runs
+        install(root, package)
+        assert root.told("id", "-un", "fleetgen") == "fleetgen\n"
+        assert root.told("stat", "-c", "%U:%G %a", "/var/lib/fleetgen", "/var/log/fleetgen") == "fleetgen:fleetgen 750\n" * 2
+        assert CONFIG in root.told("dpkg-query", "-W", "-f", "${Conffiles}", "fleetgen")
+        for place in (
+            "bash-completion/completions/fleetgen",
+            "zsh/vendor-completions/_fleetgen",
+            "fish/vendor_completions.d/fleetgen.fish",
+        ):
+            assert "_FLEETGEN_COMPLETE" in (root / "usr/share" / place).read_text()
+        assert root.told("dpkg", "--verify", "fleetgen") == ""
+        root.told("fleetgen", "config", "check", user="fleetgen")
+        assert "name: fleetgen" in (root / "usr/share/fleetgen/prometheus/alerts.yml").read_text() or True
+        assert root.call("fleetgen", "status").returncode != 0
+
+        # And the configuration is edited, and the set started
+        edited = (root / CONFIG).read_text().replace("seed = 42 ", "seed = 43 ").replace("PT10S", "PT2S")
+        (root / CONFIG).write_text(edited)
+        with running(root, tmp_path) as process:
+            root.told("fleetgen", "status", user="fleetgen")
+
+            # When it is upgraded meanwhile, then the set goes on, and the edits stay
+            then = batches(root)
+            install(root, next_version(package, tmp_path / "next"), "--force-confold")
+            wait_for(lambda: batches(root) > then + 1, 90, "Batches after the upgrade")
+            assert process.poll() is None
+            assert (root / CONFIG).read_text() == edited
+            assert "99.0" in root.told("fleetgen", "--version")
+        assert process.returncode == 0
+
+        # And the new version goes on with the same data
+        then = batches(root)
+        with running(root, tmp_path):
+            assert batches(root) > then
+        root.told("fleetgen", "verify", "--all", user="fleetgen")
+
+        # When it is removed, then data and configuration stay
+        then = batches(root)
+        root.told("dpkg", "--remove", "fleetgen")
+        assert (batches(root), (root / CONFIG).read_text()) == (then, edited)
+        assert not (root / "usr/lib/fleetgen").exists()
+        assert not (root / "usr/bin/fleetgen").exists()
+        assert root.call("id", "fleetgen").returncode == 0
+
+        # And when it is purged, nothing is left of it, nor of its user
+        root.told("dpkg", "--purge", "fleetgen")
+        left = {str(path.relative_to(root.folder)) for path in (root / "etc").rglob("*")} - before
+        assert {name for name in left if not re.search(r"(passwd|group|shadow|gid|uid)-?$", name)} == set()
+        for place in ("var/lib/fleetgen", "var/log/fleetgen", "usr/share/fleetgen", "usr/share/doc/fleetgen"):
+            assert not (root / place).exists()
+        for database in ("passwd", "group"):
+            assert root.call("getent", database, "fleetgen").returncode == 2
