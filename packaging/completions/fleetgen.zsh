@@ -31,7 +31,7 @@ _fleetgen_completion() {
     fi
 }
 
-if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+if [[ $zsh_eval_context[-1] == loadautofunc || $funcstack[1] == _fleetgen ]]; then
     # autoload from fpath, call function directly
     _fleetgen_completion "$@"
 else
