@@ -1,4 +1,7 @@
-"""The Debian package, in a Debian of its own: installed, started, upgraded beside a running set, removed and purged."""
+"""The Debian package: what it holds, and in a Debian of its own how it is installed, started, upgraded, removed and purged.
+
+`make test` looks at a package without the packages of the lock; `make test-deb` builds and installs the whole one.
+"""
 
 import os
 import re
@@ -11,18 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from support.configs import REPOSITORY
+from support.configs import REPOSITORY, SHIPPED
 from support.foreign_roots import ForeignRoot, foreign_root
 from support.patience import wait_for
+from support.wheels import detached
 
-LACKING = [each for each in ("dh", "dpkg-buildpackage", "mmdebstrap", "unshare") if shutil.which(each) is None]
 
-pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.skipif(not os.environ.get("FLEETGEN_SOAK"), reason="takes ten minutes: run by `make test-deb`"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a root folder and namespaces of its own"),
-    pytest.mark.skipif(bool(LACKING), reason=f"not here: {', '.join(LACKING)}"),
-]
+def lacking(*programs: str) -> str:
+    return ", ".join(each for each in programs if shutil.which(each) is None)
+
+
+BUILD = lacking("dh", "dpkg-buildpackage")
+pytestmark = pytest.mark.skipif(bool(BUILD), reason=f"no Debian package is built here, without {BUILD}")
+IS_LONG = bool(os.environ.get("FLEETGEN_SOAK"))
+long = pytest.mark.skipif(not IS_LONG, reason="takes ten minutes, and a network: `make test-deb` does it")
+needs_systemd = pytest.mark.skipif(bool(lacking("systemd-analyze")), reason="systemd-analyze is not here")
 
 CONFIG = "/etc/fleetgen/generator.toml"
 EVENTS = "/var/lib/fleetgen/data/raw/events"
@@ -30,9 +36,9 @@ UNIT = "/lib/systemd/system/fleetgen.service"
 
 
 def built(folder: Path, **variables: str) -> Path:
-    """Build the package as `make deb` does."""
-    command = [str(REPOSITORY / "packaging" / "deb"), sys.executable, str(folder)]
-    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+    """Build the package as `make deb` does, in the short form without the packages of the lock."""
+    command = [str(REPOSITORY / "packaging" / "deb"), sys.executable, str(folder), *([] if IS_LONG else ["bare"])]
+    done = subprocess.run(command, env=detached() | variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (package,) = folder.glob("*.deb")
     return package
@@ -43,41 +49,73 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(tmp_path_factory.mktemp("deb"))
 
 
+@pytest.fixture(scope="module")
+def inside(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What it holds, with what dpkg is told of it in DEBIAN."""
+    folder = tmp_path_factory.mktemp("inside")
+    subprocess.run(["dpkg-deb", "-R", str(package), str(folder)], check=True)
+    return folder
+
+
 def test_two_builds_have_one_hash(package: Path, tmp_path: Path) -> None:
     again = built(tmp_path / "again", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7", TMPDIR=str(tmp_path))
     assert again.name == package.name
     assert again.read_bytes() == package.read_bytes()
 
 
-@pytest.mark.skipif(shutil.which("lintian") is None, reason="lintian is not here")
-def test_lintian_finds_no_error(package: Path) -> None:
-    judged = subprocess.run(
-        ["lintian", "--fail-on", "error", "--tag-display-limit", "0", "--allow-root", str(package)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert judged.returncode == 0, judged.stdout
+def test_the_configuration_is_ours_with_the_folders_of_a_service(inside: Path) -> None:
+    assert (inside / "DEBIAN/conffiles").read_text().split() == [CONFIG]
+    config, shipped = ((path).read_text().splitlines() for path in (inside / CONFIG[1:], SHIPPED))
+    assert [line for line in config if line not in shipped] == [
+        "#:schema file:///usr/share/fleetgen/generator.schema.json",
+        'data = "/var/lib/fleetgen/data"',
+        'run = "/run/fleetgen"',
+    ]
+    assert len(config) == len(shipped)
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
-def test_systemd_finds_no_fault_with_the_unit_as_it_is_installed(package: Path, tmp_path: Path) -> None:
-    subprocess.run(["dpkg-deb", "-x", str(package), str(tmp_path)], check=True)
-    analyze = ["systemd-analyze", "--man=no", f"--root={tmp_path}"]
-    (tmp_path / "bin").mkdir(exist_ok=True)
-    shutil.copy("/bin/ln", tmp_path / "bin" / "ln")  # the root folder of the package has the package alone
+def test_every_folder_that_shells_and_tools_look_into_has_its_file(inside: Path) -> None:
+    for place, shell in (
+        ("bash-completion/completions/fleetgen", "bash"),
+        ("zsh/vendor-completions/_fleetgen", "zsh"),
+        ("fish/vendor_completions.d/fleetgen.fish", "fish"),
+    ):
+        completion = REPOSITORY / "packaging/completions" / f"fleetgen.{shell}"
+        assert (inside / "usr/share" / place).read_bytes() == completion.read_bytes()
+    assert (inside / "usr/share/fleetgen/generator.schema.json").is_file()
+    assert (inside / "usr/bin/fleetgen").stat().st_mode & 0o777 == 0o755
+    assert re.search(r"^Depends: .*python3 \(>= 3\.\d+\)", (inside / "DEBIAN/control").read_text(), re.MULTILINE)
 
-    verified = subprocess.run([*analyze, "verify", "fleetgen.service"], capture_output=True, text=True, check=False)
-    hardened = subprocess.run(
-        [*analyze, "security", "--offline=true", "--threshold=15", "fleetgen.service"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
-    told = [line for line in verified.stderr.splitlines() if "fleetgen" in line]
-    assert told == []
+@needs_systemd
+def test_systemd_finds_no_fault_with_the_unit_as_it_is_installed(inside: Path, tmp_path: Path) -> None:
+    # Given a root folder with what the unit names: of the package, and of every Debian
+    for place in (UNIT[1:], "usr/lib/fleetgen/bin/fleetgen"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        shutil.copy(inside / place, tmp_path / place)
+    for target in Path("/lib/systemd/system").glob("*.target"):
+        shutil.copy(target, (tmp_path / UNIT[1:]).parent)
+    (tmp_path / "bin").mkdir()
+    shutil.copy("/bin/ln", tmp_path / "bin")
+    analyze = ["systemd-analyze", f"--root={tmp_path}"]
+
+    # When systemd reads it
+    command = [*analyze, "verify", "--man=no", "fleetgen.service"]
+    verified = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [*analyze, "security", "--offline=true", "--threshold=15", "fleetgen.service"]
+    hardened = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    # Then it has nothing to say
+    assert (verified.returncode, verified.stderr) == (0, "")
     assert hardened.returncode == 0, hardened.stdout + hardened.stderr
+
+
+@long
+@pytest.mark.skipif(bool(lacking("lintian")), reason="lintian is not here")
+def test_lintian_finds_no_error(package: Path) -> None:
+    command = ["lintian", "--fail-on", "error", "--allow-root", str(package)]
+    judged = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert judged.returncode == 0, judged.stdout
 
 
 def next_version(package: Path, folder: Path) -> Path:
@@ -126,6 +164,9 @@ def install(root: ForeignRoot, package: Path, *options: str) -> str:
     return root.told("dpkg", *options, "-i", "/root/fleetgen.deb")
 
 
+@long
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a root folder and namespaces of its own")
+@pytest.mark.skipif(bool(lacking("mmdebstrap", "unshare")), reason="mmdebstrap or unshare is not here")
 def test_a_set_outlives_the_upgrade_and_purge_leaves_nothing(package: Path, tmp_path: Path) -> None:
     with foreign_root(tmp_path) as root:
         before = {str(path.relative_to(root.folder)) for path in (root / "etc").rglob("*")}
@@ -138,12 +179,6 @@ def test_a_set_outlives_the_upgrade_and_purge_leaves_nothing(package: Path, tmp_
             == "fleetgen:fleetgen 750\n" * 2
         )
         assert CONFIG in root.told("dpkg-query", "-W", "-f", "${Conffiles}", "fleetgen")
-        for place in (
-            "bash-completion/completions/fleetgen",
-            "zsh/vendor-completions/_fleetgen",
-            "fish/vendor_completions.d/fleetgen.fish",
-        ):
-            assert "_FLEETGEN_COMPLETE" in (root / "usr/share" / place).read_text()
         assert root.told("dpkg", "--verify", "fleetgen") == ""
         root.told("fleetgen", "config", "check", user="fleetgen")
         assert root.call("test", "-f", "/usr/share/fleetgen/generator.schema.json").returncode == 0
