@@ -1,7 +1,7 @@
 # fleetgen: `make run` starts the set, `make test` runs all tests; both set up what they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run observe test test-unit test-spark test-image soak check format lint types imports sizes dist bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .spark-jars .peers .image .numpy-oldest
+.PHONY: help install install-dev run observe test test-unit test-spark test-image test-deb soak check format lint types imports sizes dist deb completions bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .spark-jars .peers .image .numpy-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -44,6 +44,11 @@ test-image: .dev .image ## build the image's stages in folders and run the compo
 	@packaging/need prometheus prometheus
 	@FLEETGEN_IMAGE=1 $(BIN)/python -m pytest -s --timeout 3600 tests/contract/test_containers.py tests/acceptance/test_image.py
 
+test-deb: .dev ## build the Debian package, and install, upgrade and purge it in a root of its own (as root)
+	@packaging/need dh debhelper
+	@packaging/need mmdebstrap mmdebstrap
+	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -s --timeout 3600 tests/acceptance/test_debian_package.py
+
 spark-up: .spark ## start a Spark cluster of this machine: a master and two workers on loopback
 	@packaging/need java openjdk-17-jre-headless
 	@$(BIN)/python packaging/spark up
@@ -75,6 +80,13 @@ sizes: .dev ## print how long functions and files are
 
 dist: .run ## build sdist and wheel into dist/; the same sources give the same bytes
 	@packaging/dist $(BIN)/python
+
+deb: .run ## build the Debian package into dist/; the same sources give the same bytes
+	@packaging/need dh debhelper
+	@packaging/deb $(BIN)/python
+
+completions: .run ## make what shells are given in packaging/completions anew
+	@for shell in bash fish zsh; do FLEETGEN_CALLED_AS=fleetgen $(BIN)/fleetgen completion $$shell >packaging/completions/fleetgen.$$shell || exit 1; done
 
 bench: .dev ## measure throughput, cadence and memory beside their peers
 	@for program in tests/benchmarks/bench_*.py; do $(BIN)/python "$$program" || exit 1; done

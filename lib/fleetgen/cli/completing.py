@@ -13,7 +13,17 @@ from click.shell_completion import BashComplete, CompletionItem, FishComplete, Z
 
 from fleetgen.cli.calling import program
 
-_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+class _ZshComplete(ZshComplete):
+    """What works as a file on zsh's path, too: click's own takes only the first of its calls for one."""
+
+    source_template = ZshComplete.source_template.replace(
+        "if [[ $zsh_eval_context[-1] == loadautofunc ]]; then",
+        "if [[ $zsh_eval_context[-1] == loadautofunc || $funcstack[1] == _%(prog_name)s ]]; then",
+    )
+
+
+_SHELLS = {"bash": BashComplete, "zsh": _ZshComplete, "fish": FishComplete}
 
 _MOST = 50
 """Batches that are offered, the newest first."""

@@ -1,14 +1,9 @@
 """Owns the commands about the whole set: up, down, reload, ctl."""
 
-import errno
 import os
-import socket
 import sys
 import time
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,7 +13,7 @@ from fleetgen.cli.welcome import welcome
 from fleetgen.config.loading import LoadedConfig, load
 from fleetgen.config.token import read_token, token_mark
 from fleetgen.config.watching import keep_as_last_good
-from fleetgen.errors import ConfigurationError, HeldByAnother, NotRunning, Unreachable
+from fleetgen.errors import HeldByAnother, NotRunning, Unreachable
 from fleetgen.machine import has_ended
 from fleetgen.storage.files import make_folder, make_private, replace_file
 from fleetgen.storage.probing import require_disk, require_path_for_tables
@@ -27,6 +22,7 @@ from fleetgen.supervision.deeds import tell
 from fleetgen.supervision.extras import check_extras
 from fleetgen.supervision.finding import conf_places, set_of
 from fleetgen.supervision.limits import check_limits, ensure_temporary_folder
+from fleetgen.supervision.listening import refusal_to_listen
 from fleetgen.supervision.programs import (
     Program,
     programs,
@@ -160,31 +156,15 @@ def _refuse_second(loaded: LoadedConfig) -> None:
 
 def _check_port(program: Program, offset: int, is_own: bool = False) -> None:
     """Raise HeldByAnother if a process could not listen on its port; of an own one, only the address is tried."""
-    family, kind, protocol, _, place = _resolved(replace(program, port=0) if is_own else program)
-    with closing(socket.socket(family, kind, protocol)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(place)
-        except OSError as fault:
-            taken = "is in use" if fault.errno == errno.EADDRINUSE else f"cannot be used ({fault.strerror})"
-            raise HeldByAnother(
-                f"Port {program.port} on {program.address}, for {_served(program)}, {taken}. Start with "
-                f"`fleetgen up --port-offset {offset + 100}`, or set {program.port_key} to a free port."
-            ) from fault
+    if refused := refusal_to_listen(program, port=0 if is_own else None):
+        raise HeldByAnother(
+            f"Port {program.port} on {program.address}, for {_served(program)}, {refused}. Start with "
+            f"`fleetgen up --port-offset {offset + 100}`, or set {program.port_key} to a free port."
+        )
 
 
 def _served(program: Program) -> str:
     return "the HTTP API" if program.name == "control" else f"the metrics of {program.name}"
-
-
-def _resolved(program: Program) -> tuple[Any, Any, int, str, Any]:
-    try:
-        return socket.getaddrinfo(program.address, program.port, type=socket.SOCK_STREAM)[0]
-    except (OSError, UnicodeError) as fault:  # UnicodeError: no name that could be looked up
-        raise ConfigurationError(
-            f'{program.section}.address = "{program.address}" is no address of this machine: set it to one, such as '
-            '"127.0.0.1".'
-        ) from fault
 
 
 def _write_conf(loaded: LoadedConfig, text: str) -> Path:
