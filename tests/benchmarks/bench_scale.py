@@ -1,10 +1,11 @@
 """Measures events per second and core of each way to make history: one job, one a core, executors of Spark.
 
 The peers make as many rows with all threads that they take: see `peers_at_scale`. What is not installed is left out, and
-named. Spark's start is counted apart.
+named. All take turns, and the quickest of each counts. Spark's start is counted apart.
 """
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -37,7 +38,6 @@ def noop() -> None:
 def backfill(config: Path, hours: int, chosen: AbstractContextManager[Makers]) -> int:
     """Make an empty dataset's history; return the number of events."""
     loaded = load(config)
-    shutil.rmtree(loaded.layout.data, ignore_errors=True)
     end = BEGIN + hours * HOUR
     with Backfill(loaded.layout, loaded.config, Span(BEGIN, end, None), end) as history, chosen as who:
         made = history.fill_by(history.begin(), who)
@@ -54,7 +54,11 @@ def ways(config: Path, hours: int) -> dict[str, tuple[int, Callable[[], float]]]
     """Return each of our ways: its number of cores, and the call that makes the events and gives its seconds."""
 
     def timed(hours: int, chosen: Callable[[], AbstractContextManager[Makers]]) -> Callable[[], float]:
-        return lambda: seconds_of(lambda: backfill(config, hours, chosen()))
+        def work() -> float:
+            shutil.rmtree(load(config).layout.data, ignore_errors=True)
+            return seconds_of(lambda: backfill(config, hours, chosen()))
+
+        return work
 
     found = {
         "fleetgen, 1 job": (1, timed(hours, lambda: nullcontext(local_makers(1, noop)))),
@@ -70,19 +74,32 @@ def main() -> None:
     """Measure all, one after the other."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--hours", type=int, default=24, help="hours of history, about 140,000 events each")
+    arguments.add_argument("--turns", type=int, default=3, help="turns of each way, of which the quickest counts")
     arguments.add_argument("--folder", type=Path, help="where to write; default: the folder for temporary files")
-    arguments.add_argument("--quick", action="store_true", help="2 hours")
+    arguments.add_argument("--quick", action="store_true", help="2 hours, and one turn")
     options = arguments.parse_args()
-    hours = 2 if options.quick else options.hours
+    if options.quick:
+        options.hours, options.turns = 2, 1
+    hours = options.hours
     with TemporaryDirectory(prefix="fleetgen-scale-", dir=options.folder) as name:
         config = Path(name) / "generator.toml"
         text = PRESET.read_text().replace('data = "../data"', 'data = "data"').replace('run = "../run"', 'run = "run"')
         config.write_text(text.replace("companies_per_batch = 100 ", "companies_per_batch = 1000 "))
         rows = backfill(config, hours, nullcontext(local_makers(1, noop)))
-        print_head(f"{rows:,} events as JSON lines")
+        print_head(f"{rows:,} events as JSON lines, the quickest of {options.turns}")
         others, absent = peers(rows, Path(name) / "peer")
         found = ways(config, hours) | {way: (CORES, work) for way, work in others.items()}
-        report({way: (cores, work()) for way, (cores, work) in found.items()}, rows, absent)
+        report(best(found, options.turns), rows, absent)
+
+
+def best(ways: dict[str, tuple[int, Callable[[], float]]], turns: int) -> dict[str, tuple[int, float]]:
+    """Return of each way its cores and the least of its seconds: other programs only ever add to them."""
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(turns):
+        for way, (_, work) in ways.items():
+            os.sync()  # what one way has written is no work of the next
+            seconds[way].append(work())
+    return {way: (cores, min(seconds[way])) for way, (cores, _) in ways.items()}
 
 
 def report(measured: dict[str, tuple[int, float]], rows: int, absent: list[str]) -> None:
