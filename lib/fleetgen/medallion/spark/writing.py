@@ -58,7 +58,7 @@ class Kept:
 
     def _write(self, declared: Silver | Gold, table: Table, stream: Stream, last_batch: int) -> None:
         form, count = declared.form, self.counts.rows[declared.form.name]
-        rows = self._frame.where(self._frame[TABLE] == form.name).select(*form.schema.names)
+        rows = self._frame.where(self._frame[TABLE] == form.name).select(*form.columns)
         if isinstance(declared, Gold) and declared.kept:
             _add_up(self._session.spark, rows, table, stream, last_batch)
             return
@@ -72,7 +72,7 @@ class Kept:
 
     def _unknown(self, rows: Any, form: TableForm) -> Any:
         known = _read(self._session.spark, self._tables[RECORDS[Stream.COMPANIES].form.name])
-        return rows.join(known.select("company_id"), "company_id", "left_anti").select(*form.schema.names)
+        return rows.join(known.select("company_id"), "company_id", "left_anti").select(*form.columns)
 
 
 def _counted(frame: Any) -> list[tuple[str, str | None, str | None, int]]:
@@ -99,8 +99,8 @@ def _add_up(spark: Any, sums: Any, table: Table, stream: Stream, last_batch: int
         replaced = {"replaceWhere": f"day IN ({', '.join(_literal(day) for day in _days(sums))})"}
         own = own.where(replaced["replaceWhere"])
     added = (functions.sum(name).alias(name) for name in form.counts)
-    totals = own.unionByName(sums).groupBy(*(name for name in form.schema.names if name not in form.counts)).agg(*added)
-    writer = totals.select(*form.schema.names).coalesce(1).write.mode("overwrite").options(**replaced)
+    totals = own.unionByName(sums).groupBy(*(name for name in form.columns if name not in form.counts)).agg(*added)
+    writer = totals.select(*form.columns).coalesce(1).write.mode("overwrite").options(**replaced)
     _write(writer, table, stream, last_batch)
 
 
