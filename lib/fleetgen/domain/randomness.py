@@ -7,7 +7,7 @@ values may change between versions. What the draws mean is left to the modules t
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC '11).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any
@@ -88,14 +88,15 @@ class Address:
 
     def at(self, purpose: Purpose, block: int = 0) -> "Address":
         """The stream of the same batch for another purpose or block."""
-        return replace(self, purpose=purpose, block=block)
+        return Address(self.base_seed, self.origin, self.batch, purpose, block)
 
     def draws(self, count: int, first: int = 0) -> tuple[Words, Words, Words, Words]:
         """Return ``count`` draws of four 32-bit words each, beginning with draw number ``first``; they are read alone."""
         width = next((width for width in _FEW_DRAWS if first + count <= width), None)
         if width is not None:
             group, place = divmod(self.batch, _DRAWS_AT_ONCE // width)
-            word_0, word_1, word_2, word_3 = _neighbours(replace(self, batch=group), width)[:, place, first : first + count]
+            kept = _neighbours(Address(self.base_seed, self.origin, group, self.purpose, self.block), width)
+            word_0, word_1, word_2, word_3 = kept[:, place, first : first + count]
             return word_0, word_1, word_2, word_3
         draw = np.arange(first, first + count, dtype=np.uint64)
         return self._compute(draw, np.array([self.block], np.uint64), np.array([self.batch], np.uint64))
