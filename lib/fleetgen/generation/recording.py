@@ -158,7 +158,7 @@ def data_files(folder: Path, stream: Stream) -> list[Path]:
 def data_names(folder: Path, stream: Stream) -> set[str]:
     """Return the names of a batch's data files."""
     start = stream.value
-    return {name for name in os.listdir(folder) if name.startswith(start) and name.endswith(".jsonl")}
+    return {each.name for each in os.scandir(folder) if each.name.startswith(start) and each.name.endswith(".jsonl")}
 
 
 def discard_unfinished(layout: Layout, stream: Stream) -> None:
