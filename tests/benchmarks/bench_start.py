@@ -25,7 +25,7 @@ def commands(config: Path) -> dict[str, list[str]]:
         "python -c pass": ["-c", "pass"],
         "import click": ["-c", "import click"],
         "import pydantic.types": ["-c", "import pydantic.types"],
-        "import duckdb, pyarrow": ["-c", "import duckdb, pyarrow"],
+        "import pydantic.types, duckdb": ["-c", "import pydantic.types, duckdb"],
         "fleetgen --help": [*fleetgen, "--help"],
         "fleetgen query --help": [*fleetgen, "query", "--help"],
         "fleetgen mode": [*fleetgen, "mode", *named],

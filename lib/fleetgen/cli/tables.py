@@ -69,7 +69,7 @@ def query(sql: str, form: str | None, config_file: Path) -> None:
     ):
         try:
             waiting = patience("Asking", connection.query_progress)
-            _print(_relation(connection, sql), form or ("table" if sys.stdout.isatty() else "csv"), waiting)
+            _print(connection, _relation(connection, sql), form or ("table" if sys.stdout.isatty() else "csv"), waiting)
         except duckdb.InterruptException:
             raise KeyboardInterrupt from None
         except duckdb.CatalogException as fault:
@@ -118,12 +118,17 @@ def _relation(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Duck
     return connection.sql(sql)
 
 
-def _print(found: "duckdb.DuckDBPyRelation", form: str, waiting: AbstractContextManager[None]) -> None:
+def _print(
+    connection: "duckdb.DuckDBPyConnection",
+    found: "duckdb.DuckDBPyRelation",
+    form: str,
+    waiting: AbstractContextManager[None],
+) -> None:
     if form == "json":
-        for (line,) in _rows(found.set_alias("found").project("to_json(found)::VARCHAR"), waiting):
+        for (line,) in _rows(connection, found.set_alias("found").project("to_json(found)::VARCHAR"), waiting):
             click.echo(_strict(line))
         return
-    names, rows = found.columns, _rows(found.project("COLUMNS(*)::VARCHAR"), waiting)
+    names, rows = found.columns, _rows(connection, found.project("COLUMNS(*)::VARCHAR"), waiting)
     if form == "table":
         _print_table(names, [_is_number(kind) for kind in found.types], rows)
         return
@@ -148,14 +153,16 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _rows(found: "duckdb.DuckDBPyRelation", waiting: AbstractContextManager[None]) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    connection: "duckdb.DuckDBPyConnection", found: "duckdb.DuckDBPyRelation", waiting: AbstractContextManager[None]
+) -> Iterator[tuple[Any, ...]]:
     """Yield the rows; the first are waited for, the others come while those before are printed."""
     with waiting:
-        reader = found.to_arrow_reader(_ROWS_AT_ONCE)
-        rows = next(reader, None)
-    while rows is not None:
-        yield from zip(*(column.to_pylist() for column in rows.columns), strict=True)
-        rows = next(reader, None)
+        answer = connection.execute(found.sql_query())  # a relation itself gives rows in pieces with Arrow alone
+        rows = answer.fetchmany(_ROWS_AT_ONCE)
+    while rows:
+        yield from rows
+        rows = answer.fetchmany(_ROWS_AT_ONCE)
 
 
 def _is_number(kind: object) -> bool:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fleetgen.config.faults import plain_schema
+from fleetgen.config.describing import described_schema
 from fleetgen.errors import UsageError
 
 SCHEMA_FILE = "generator.schema.json"
@@ -40,7 +40,7 @@ def json_schema() -> str:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_FILE,
-        **_described(plain_schema()),
+        **_described(described_schema()),
         "title": "fleetgen configuration",
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -7,8 +7,9 @@ values may change between versions. What the draws mean is left to the modules t
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC '11).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ _WORD = 0xFFFFFFFF
 _SHIFT = np.uint64(32)
 _MASK = np.uint64(_WORD)
 _BATCH_HIGH_BITS = 16
-_SLICE = 4096
-"""Counters that are worked on at once: their words stay near the processor."""
+_FEW_DRAWS = (1, 32, 256)
+"""Up to so many draws are made for a batch together with those of the batches beside it."""
+_DRAWS_AT_ONCE = 2048
+"""So many draws of neighbours are made at once: they take little longer than those of one small batch."""
 
 
 class Purpose(IntEnum):
@@ -85,10 +88,16 @@ class Address:
 
     def at(self, purpose: Purpose, block: int = 0) -> "Address":
         """The stream of the same batch for another purpose or block."""
-        return replace(self, purpose=purpose, block=block)
+        return Address(self.base_seed, self.origin, self.batch, purpose, block)
 
     def draws(self, count: int, first: int = 0) -> tuple[Words, Words, Words, Words]:
-        """Return ``count`` draws of four 32-bit words each, beginning with draw number ``first``."""
+        """Return ``count`` draws of four 32-bit words each, beginning with draw number ``first``; they are read alone."""
+        width = next((width for width in _FEW_DRAWS if first + count <= width), None)
+        if width is not None:
+            group, place = divmod(self.batch, _DRAWS_AT_ONCE // width)
+            kept = _neighbours(Address(self.base_seed, self.origin, group, self.purpose, self.block), width)
+            word_0, word_1, word_2, word_3 = kept[:, place, first : first + count]
+            return word_0, word_1, word_2, word_3
         draw = np.arange(first, first + count, dtype=np.uint64)
         return self._compute(draw, np.array([self.block], np.uint64), np.array([self.batch], np.uint64))
 
@@ -103,6 +112,17 @@ class Address:
         place = np.uint64((int(self.origin) << 24) | (int(self.purpose) << _BATCH_HIGH_BITS))
         counter = (draw, block, batch & _MASK, (batch >> _SHIFT) | place)
         return philox4x32(counter, (self.base_seed & _WORD, self.base_seed >> 32))
+
+
+@lru_cache(maxsize=16)
+def _neighbours(group: Address, width: int) -> Words:
+    """Return the first draws of each batch of a group, whose number stands for the batch: (4, batches, width)."""
+    size = _DRAWS_AT_ONCE // width
+    batches = np.arange(group.batch * size, (group.batch + 1) * size, dtype=np.uint64)[:, np.newaxis]
+    draws = np.arange(width, dtype=np.uint64)[np.newaxis]
+    words = np.stack(group.draws_at(draws, np.array([[group.block]], np.uint64), batches))
+    words.flags.writeable = False
+    return words
 
 
 def below(words: Words, bound: int | NDArray[np.integer[Any]]) -> Words:

@@ -176,12 +176,14 @@ def _check_hash(stream: Stream, entry: BatchEntry, content: ExpectedContent) -> 
 
 def _check_files(stream: Stream, entry: BatchEntry, folder: Path, parts: list[Part]) -> Iterator[Difference]:
     for part in parts:
-        path = folder / part.file
-        if not path.exists():
+        try:
+            changed = file_hash(folder / part.file) != part.sha256
+        except FileNotFoundError:
             yield Difference(stream, entry.batch_id, f"lacks {part.file}")
-        elif file_hash(path) != part.sha256:
+            continue
+        if changed:
             yield Difference(stream, entry.batch_id, f"has changed bytes in {part.file}")
-    strange = {file.name for file in recording.data_files(folder, stream)} - {part.file for part in parts}
+    strange = recording.data_names(folder, stream) - {part.file for part in parts}
     if strange:
         yield Difference(stream, entry.batch_id, f"has files that it should not have: {', '.join(sorted(strange))}")
 

@@ -4,6 +4,7 @@ What a difference means is left to `checking` and `working_out`.
 """
 
 import hashlib
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ def expected_content(stream: Stream, batch: Batch, schema_version: int = SCHEMA_
 def file_hash(path: Path) -> str:
     """Return a file's SHA-256."""
     hashed = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
+    with path.open("rb", buffering=0) as file:
+        at_once = min(_READ_BYTES, os.fstat(file.fileno()).st_size + 1)  # memory for more would be got in vain
+        while piece := file.read(at_once):
             hashed.update(piece)
     return hashed.hexdigest()

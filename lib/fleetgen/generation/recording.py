@@ -152,11 +152,13 @@ def head_after(head: Head, stream: Stream, entry: BatchEntry | GapEntry, publish
 
 def data_files(folder: Path, stream: Stream) -> list[Path]:
     """Return a batch's data files, in order."""
-    return sorted(Path(entry) for entry in os.scandir(folder) if _is_data(entry.name, stream))
+    return sorted(folder / name for name in data_names(folder, stream))
 
 
-def _is_data(name: str, stream: Stream) -> bool:
-    return name.startswith(stream.value) and name.endswith(".jsonl")
+def data_names(folder: Path, stream: Stream) -> set[str]:
+    """Return the names of a batch's data files."""
+    start = stream.value
+    return {each.name for each in os.scandir(folder) if each.name.startswith(start) and each.name.endswith(".jsonl")}
 
 
 def discard_unfinished(layout: Layout, stream: Stream) -> None:

@@ -1,12 +1,18 @@
 """Owns how a table is declared, whichever engine keeps it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from fleetgen.domain.records import Stream
 from fleetgen.storage.layout import Layout
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COUNT, TEXT, TRUTH, DAY, TIME = "BIGINT", "VARCHAR", "BOOLEAN", "DATE", "TIMESTAMPTZ"
+"""The types of columns, as DuckDB names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +22,8 @@ class TableForm:
     name: str
     layer: str
     """``silver`` or ``gold``."""
-    schema: pa.Schema
+    columns: Mapping[str, str]
+    """The type of each column, in order."""
     streams: tuple[Stream, ...]
     """The streams whose batches it follows."""
     partition_by: tuple[str, ...] = ()
@@ -26,6 +33,20 @@ class TableForm:
         return layout.data / ("staged" if self.layer == "silver" else "processed") / self.name
 
     @property
+    def schema(self) -> "pa.Schema":
+        """The columns in Arrow's types; a reader of the tables does without Arrow, whose import takes long."""
+        import pyarrow as pa
+
+        types = {
+            COUNT: pa.int64(),
+            TEXT: pa.string(),
+            TRUTH: pa.bool_(),
+            DAY: pa.date32(),
+            TIME: pa.timestamp("us", "UTC"),
+        }
+        return pa.schema([(name, types[kind]) for name, kind in self.columns.items()])
+
+    @property
     def counts(self) -> tuple[str, ...]:
         """The columns that are added up where rows of a kept table are put together; the others tell rows apart."""
-        return tuple(column.name for column in self.schema if column.type == pa.int64())
+        return tuple(name for name, kind in self.columns.items() if kind == COUNT)

@@ -6,15 +6,12 @@ of the batches after them, which gives the same rows however often a kill interr
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from fleetgen.domain.records import Stream
-from fleetgen.medallion.forms import TableForm
+from fleetgen.medallion.forms import COUNT, DAY, TEXT, TIME, TableForm
 from fleetgen.medallion.issues import ISSUE_OF_RULE
 
-_TEXT, _COUNT, _TIME = pa.string(), pa.int64(), pa.timestamp("us", "UTC")
-_BATCH = {"batch_number": _COUNT, "batch_id": _TEXT}
-_INTERVAL = {"interval_start": _TIME, "interval_end": _TIME}
+_BATCH = {"batch_number": COUNT, "batch_id": TEXT}
+_INTERVAL = {"interval_start": TIME, "interval_end": TIME}
 _EVENTS = (Stream.EVENTS,)
 _BOTH = tuple(Stream)
 
@@ -34,20 +31,19 @@ class Gold:
 
 def _gold(
     name: str,
-    columns: dict[str, pa.DataType],
+    columns: dict[str, str],
     streams: tuple[Stream, ...],
     sql: str,
     kept: bool = False,
     day: bool = False,
 ) -> Gold:
-    form = TableForm(name, "gold", pa.schema(list(columns.items())), streams, ("day",) if day else ())
+    form = TableForm(name, "gold", columns, streams, ("day",) if day else ())
     return Gold(form, sql, kept)
 
 
 BATCHES = _gold(
     "batches",
-    {"stream": _TEXT, **_BATCH, **_INTERVAL}
-    | dict.fromkeys(("lines", "accepted", "quarantined", "duplicates"), _COUNT),
+    {"stream": TEXT, **_BATCH, **_INTERVAL} | dict.fromkeys(("lines", "accepted", "quarantined", "duplicates"), COUNT),
     _BOTH,
     """
     SELECT stream, batch_number, batch_id, interval_start, interval_end, lines,
@@ -62,7 +58,7 @@ _ISSUES = "MAP {" + ", ".join(f"'{rule}': '{issue}'" for rule, issue in ISSUE_OF
 
 QUALITY = _gold(
     "quality_by_batch",
-    {"stream": _TEXT, **_BATCH, "rule": _TEXT, "issue_type": _TEXT, "lines": _COUNT},
+    {"stream": TEXT, **_BATCH, "rule": TEXT, "issue_type": TEXT, "lines": COUNT},
     _BOTH,
     f"""
     SELECT stream, batch_number, batch_id, rule, {_ISSUES}[rule] AS issue_type, count(*) AS lines
@@ -72,7 +68,7 @@ QUALITY = _gold(
 
 EVENTS_BY_COMPANY = _gold(
     "events_by_company_and_type",
-    {**_BATCH, **_INTERVAL, "company_id": _TEXT, "event_type": _TEXT, "events": _COUNT},
+    {**_BATCH, **_INTERVAL, "company_id": TEXT, "event_type": TEXT, "events": COUNT},
     _EVENTS,
     """
     SELECT batch_number, batch_id, interval_start, interval_end, company_id, event_type, count(*) AS events
@@ -81,7 +77,7 @@ EVENTS_BY_COMPANY = _gold(
 
 ACTIVE = _gold(
     "active_drivers_and_trucks",
-    {**_BATCH, **_INTERVAL} | dict.fromkeys(("companies", "drivers", "trucks", "events"), _COUNT),
+    {**_BATCH, **_INTERVAL} | dict.fromkeys(("companies", "drivers", "trucks", "events"), COUNT),
     _EVENTS,
     """
     SELECT batch_number, batch_id, interval_start, interval_end, count(DISTINCT company_id) AS companies,
@@ -91,7 +87,7 @@ ACTIVE = _gold(
 
 DELIVERIES = _gold(
     "deliveries_by_company_and_day",
-    {"day": pa.date32(), "company_id": _TEXT, "deliveries": _COUNT},
+    {"day": DAY, "company_id": TEXT, "deliveries": COUNT},
     _EVENTS,
     """
     WITH new AS (
@@ -106,7 +102,7 @@ DELIVERIES = _gold(
 
 FLEET = _gold(
     "fleet_by_geography",
-    {"geography": _TEXT, "companies": _COUNT, "active_companies": _COUNT},
+    {"geography": TEXT, "companies": COUNT, "active_companies": COUNT},
     (Stream.COMPANIES,),
     """
     WITH new AS (
@@ -120,7 +116,7 @@ FLEET = _gold(
 
 UNKNOWN = _gold(
     "unknown_company_events",
-    {**_BATCH, "company_id": _TEXT, "events": _COUNT},
+    {**_BATCH, "company_id": TEXT, "events": COUNT},
     _EVENTS,
     """
     SELECT batch_number, batch_id, company_id, count(*) AS events

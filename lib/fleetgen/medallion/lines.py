@@ -3,14 +3,16 @@
 A line ends at a newline byte and nowhere else; the last one may lack it. Judging the lines is left to `rules`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fleetgen.domain.records import Stream
+from fleetgen.domain.records import Interval, Stream
 from fleetgen.errors import FleetgenError
 from fleetgen.storage.bronze import part_name
 from fleetgen.storage.hashing import BatchHash
@@ -40,9 +42,33 @@ _BLOCK_BYTES = 1 << 20
 """So much of a file is read at once: as much as the processor's cache holds, and enough for threads to share a piece."""
 
 
+class _Block(NamedTuple):
+    """Some whole lines of a batch."""
+
+    content: bytes
+    first_line: int
+    batch_number: int
+    interval: Interval
+
+
 def read_batches(layout: Layout, stream: Stream, entries: Sequence[BatchEntry], beat: Callable[[], None]) -> pa.Table:
     """Return all lines of these batches; raises DamagedBatch if one is not as its ledger line says."""
-    return pa.Table.from_batches([each for entry in entries for each in _read(layout, stream, entry, beat)], LINES)
+    blocks = (block for entry in entries for block in _read(layout, stream, entry, beat))
+    return pa.Table.from_batches([_split(group) for group in _groups(blocks)], LINES)
+
+
+def _groups(blocks: Iterable[_Block]) -> Iterator[list[_Block]]:
+    """Put blocks together that are split at once: a call of numpy takes longer than a small batch's lines."""
+    group: list[_Block] = []
+    size = 0
+    for block in blocks:
+        group.append(block)
+        size += len(block.content)
+        if size >= _BLOCK_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def read_pieces(
@@ -53,15 +79,15 @@ def read_pieces(
     Raises DamagedBatch, after the last of them, if the batch is not as its ledger line says.
     """
     piece: list[pa.RecordBatch] = []
-    for lines in _read(layout, stream, entry, beat):
-        piece.append(lines)
+    for block in _read(layout, stream, entry, beat):
+        piece.append(_split([block]))
         if sum(map(len, piece)) >= most:
             yield pa.Table.from_batches(piece, LINES)
             piece = []
     yield pa.Table.from_batches(piece, LINES)
 
 
-def _read(layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], None]) -> Iterator[pa.RecordBatch]:
+def _read(layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], None]) -> Iterator[_Block]:
     folder = layout.batch(stream, entry.batch_id)
     hashed = BatchHash(entry.schema_version)
     count = 0
@@ -70,10 +96,9 @@ def _read(layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], 
         try:
             for content in _blocks(path):
                 hashed.update(content)
-                lines = split_lines(content, count + 1, entry.batch_number, entry.interval.start, entry.interval.end)
-                count += len(lines)
                 beat()
-                yield lines
+                yield _Block(content, count + 1, entry.batch_number, entry.interval)
+                count += content.count(b"\n") + (not content.endswith(b"\n"))
         except FileNotFoundError as fault:
             raise _damaged(stream, entry, f"{path} is missing") from fault
         hashed.end_part()
@@ -84,8 +109,9 @@ def _read(layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], 
 def _blocks(path: Path) -> Iterator[bytes]:
     """Yield a file in blocks that end where a line does."""
     begun: list[bytes] = []
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
+    with path.open("rb", buffering=0) as file:
+        at_once = min(_BLOCK_BYTES, os.fstat(file.fileno()).st_size + 1)  # memory for more would be got in vain
+        while block := file.read(at_once):
             lines, newline, rest = block.rpartition(b"\n")
             if newline:
                 yield b"".join((*begun, lines, newline))
@@ -104,38 +130,47 @@ def _damaged(stream: Stream, entry: BatchEntry, what: str) -> DamagedBatch:
 
 def split_lines(content: bytes, first_line: int, batch_number: int, start: int, end: int) -> pa.RecordBatch:
     """Return the lines of one file; ``start`` and ``end`` are those of the batch's interval."""
-    data = np.frombuffer(content, np.uint8)
-    newlines = np.flatnonzero(data == _NEWLINE)
-    ends = newlines if not len(data) or data[-1] == _NEWLINE else np.append(newlines, len(data))
-    count = len(ends)
+    return _split([_Block(content, first_line, batch_number, Interval(start, end))])
+
+
+def _split(blocks: Sequence[_Block]) -> pa.RecordBatch:
+    """Return the lines of some blocks."""
+    contents = [_ended(block.content) for block in blocks]
+    content = b"".join(contents)
+    ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE)
+    lines = np.arange(len(ends))
+    before = np.searchsorted(ends, np.cumsum([0, *map(len, contents)]))
     # Without its newlines, line i starts where the bytes before it end, less a newline for each of them.
-    offsets = np.zeros(count + 1, np.int64)
-    offsets[1:] = ends - np.arange(count)
-    sizes = np.diff(offsets)
-    raw, valid = _texts(content.replace(b"\n", b""), offsets)
-    columns = [
-        np.full(count, batch_number),
-        np.arange(first_line, first_line + count),
-        raw,
-        valid,
-        sizes,
-        np.full(count, start),
-        np.full(count, end),
+    offsets = np.zeros(len(ends) + 1, np.int64)
+    offsets[1:] = ends - lines
+    facts = [
+        (block.batch_number, block.first_line - first, block.interval.start, block.interval.end)
+        for block, first in zip(blocks, before, strict=False)
     ]
+    numbers, firsts, starts, stops = np.array(facts, np.int64).repeat(np.diff(before), axis=0).T.copy()
+    raw, valid = _texts(content, offsets)
+    columns = [numbers, firsts + lines, raw, valid, np.diff(offsets), starts, stops]
     return pa.record_batch([pa.array(column) for column in columns], schema=LINES)
 
 
-def _texts(data: bytes, offsets: NDArray[np.int64]) -> tuple[pa.Array, pa.Array]:
-    """Return each line as text and whether it is UTF-8; other bytes stand in the text as ``\\xff``."""
-    count = len(offsets) - 1
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-    raw = pa.Array.from_buffers(pa.large_binary(), count, buffers)
+def _ended(content: bytes) -> bytes:
+    """Return lines of which the last has its newline, too."""
+    return content if not content or content.endswith(b"\n") else content + b"\n"
+
+
+def _texts(content: bytes, offsets: NDArray[np.int64]) -> tuple[pa.Array, pa.Array]:
+    """Return each line as text and whether it is UTF-8; other bytes stand in the text as ``\\xff``.
+
+    ``offsets`` are those of the lines without their newlines.
+    """
     try:
-        return raw.cast(pa.large_string()), pa.array(np.ones(count, bool))
-    except pa.ArrowInvalid:
-        lines = [_text(line) for line in raw.to_pylist()]
-        texts, valid = ([line[place] for line in lines] for place in (0, 1))
+        content.decode()
+    except UnicodeDecodeError:
+        texts, valid = zip(*map(_text, content.split(b"\n")[:-1]), strict=True)
         return pa.array(texts, pa.large_string()), pa.array(valid, pa.bool_())
+    count = len(offsets) - 1
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content.replace(b"\n", b""))]
+    return pa.Array.from_buffers(pa.large_string(), count, buffers), pa.array(np.ones(count, bool))
 
 
 def _text(line: bytes) -> tuple[str, bool]:

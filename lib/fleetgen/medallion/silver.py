@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from fleetgen.domain.records import Stream
-from fleetgen.medallion.forms import TableForm
+from fleetgen.medallion.forms import COUNT, TEXT, TableForm
 from fleetgen.medallion.rules import record_columns
 
-_ARROW = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "TIMESTAMPTZ": pa.timestamp("us", "UTC")}
-_PLACE = (("batch_number", pa.int64()), ("batch_id", pa.string()), ("line", pa.int64()))
+_PLACE = {"batch_number": COUNT, "batch_id": TEXT, "line": COUNT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +23,10 @@ class Silver:
 
 def _records(stream: Stream) -> Silver:
     columns = record_columns(stream)
-    schema = pa.schema([*_PLACE, *((name, _ARROW[kind]) for name, kind in columns.items())])
     sql = f"""
         SELECT batch_number, batch_id, line, {", ".join(columns)} FROM judged JOIN batches USING (batch_number)
         WHERE rule IS NULL AND batch_number > $after"""
-    return Silver(TableForm(stream.value, "silver", schema, (stream,)), sql)
+    return Silver(TableForm(stream.value, "silver", {**_PLACE, **columns}, (stream,)), sql)
 
 
 RECORDS = {stream: _records(stream) for stream in Stream}
@@ -40,16 +36,7 @@ QUARANTINE = Silver(
     TableForm(
         "quarantine",
         "silver",
-        pa.schema(
-            [
-                ("stream", pa.string()),
-                *_PLACE,
-                ("rule", pa.string()),
-                ("field", pa.string()),
-                ("raw", pa.string()),
-                ("size_bytes", pa.int64()),
-            ]
-        ),
+        {"stream": TEXT, **_PLACE, "rule": TEXT, "field": TEXT, "raw": TEXT, "size_bytes": COUNT},
         tuple(Stream),
     ),
     """

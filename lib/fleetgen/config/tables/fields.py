@@ -14,9 +14,7 @@ GREATEST_SEED = 2**63 - 1
 class Table(BaseModel):
     """A table of the file: frozen, strict, without unknown keys."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True)
 
 
 def allowed(text: str) -> Any:

@@ -9,19 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from fleetgen.medallion.embedded.commits import DataFile
-from fleetgen.medallion.forms import TableForm
+from fleetgen.medallion.forms import COUNT, TEXT, TableForm
 
 _OPTIONS = "FORMAT parquet, COMPRESSION snappy"
-_TYPES = {
-    pa.string(): "VARCHAR",
-    pa.int64(): "BIGINT",
-    pa.bool_(): "BOOLEAN",
-    pa.date32(): "DATE",
-    pa.timestamp("us", "UTC"): "TIMESTAMPTZ",
-}
+_READERS = {COUNT: int, TEXT: str}
+"""What reads the extremes of a column, which DuckDB tells as texts."""
 
 
 def write_rows(
@@ -64,8 +58,7 @@ def _written(row: tuple[Any, ...], form: TableForm, folder: Path) -> DataFile:
 
 def _statistics(form: TableForm, columns: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Return the extremes of numbers and texts, as far as they are exact, and how many values are missing."""
-    readers = {pa.int64(): int, pa.string(): str}
-    read = {name: readers[form.schema.field(name).type] for name in columns if form.schema.field(name).type in readers}
+    read = {name: _READERS[form.columns[name]] for name in columns if form.columns[name] in _READERS}
     extremes = {
         key: {name: read[name](columns[name][end]) for name in read if columns[name].get(f"{end}_is_exact") == "true"}
         for key, end in (("minValues", "min"), ("maxValues", "max"))
@@ -76,10 +69,10 @@ def _statistics(form: TableForm, columns: Mapping[str, Mapping[str, str]]) -> di
 def relation(form: TableForm, paths: Iterable[str]) -> str:
     """Return the SQL of the rows in files of a table, given by their whole paths."""
     if not (named := ", ".join(quoted(escape(path)) for path in paths)):
-        nothing = (f"NULL::{_TYPES[column.type]} AS {column.name}" for column in form.schema)
+        nothing = (f"NULL::{kind} AS {name}" for name, kind in form.columns.items())
         return f"SELECT {', '.join(nothing)} WHERE false"
     days = "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
-    return f"SELECT {', '.join(form.schema.names)} FROM read_parquet([{named}], {days})"
+    return f"SELECT {', '.join(form.columns)} FROM read_parquet([{named}], {days})"
 
 
 def quoted(text: str) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import duckdb
-import pyarrow as pa
 from deltalake import DeltaTable
 
 from fleetgen.domain.records import Stream
@@ -96,13 +95,14 @@ def _existing(layout: Layout) -> Iterator[tuple[TableForm, DeltaTable]]:
 
 
 def _facts(form: TableForm, delta: DeltaTable) -> TableFacts:
-    files = pa.table(delta.get_add_actions(flatten=True)).to_pydict()
+    found = delta.get_add_actions(flatten=True)
+    rows, sizes = (found.column(name).to_pylist() for name in ("num_records", "size_bytes"))
     return TableFacts(
         layer=form.layer,
         name=form.name,
-        rows=sum(files["num_records"]),
-        files=len(files["num_records"]),
-        bytes=sum(files["size_bytes"]),
+        rows=sum(rows),
+        files=len(rows),
+        bytes=sum(sizes),
         version=delta.version(),
     )
 

@@ -6,10 +6,10 @@ kill reads there where to go on. What is in the tables is said in `silver` and `
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import repeat
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 from deltalake import DeltaTable, PostCommitHookProperties
 from deltalake.exceptions import DeltaError
 
@@ -154,14 +154,13 @@ def _groups(files: Iterable[DataFile], target_bytes: int) -> Iterator[list[DataF
 
 
 def _files(delta: DeltaTable, form: TableForm) -> list[DataFile]:
-    found = pa.table(delta.get_add_actions(flatten=True))
+    found = delta.get_add_actions(flatten=True)
+    paths, sizes = (found.column(name).to_pylist() for name in ("path", "size_bytes"))
+    values = [map(str, found.column(f"partition.{name}").to_pylist()) for name in form.partition_by]
+    partitions = zip(*values, strict=True) if values else repeat(())
     return [
-        DataFile(
-            each["path"],
-            each["size_bytes"],
-            partition={day: str(each[f"partition.{day}"]) for day in form.partition_by},
-        )
-        for each in found.select(["path", "size_bytes", *(f"partition.{day}" for day in form.partition_by)]).to_pylist()
+        DataFile(path, size, partition=dict(zip(form.partition_by, partition, strict=True)))
+        for path, size, partition in zip(paths, sizes, partitions, strict=False)
     ]
 
 

@@ -53,7 +53,7 @@ class Taken:
         form, new = declared.form, _rows_sql(declared.form)
         if declared is UNKNOWN:
             with self._companies.known(self._connection, new):
-                columns = ", ".join(form.schema.names)
+                columns = ", ".join(form.columns)
                 unknown = f"SELECT {columns} FROM ({new}) ANTI JOIN known_companies USING (company_id)"
                 table.append(self._files(unknown, table), stream, last_batch)
             return
@@ -72,10 +72,10 @@ class Taken:
 
 
 def _rows_sql(form: TableForm) -> str:
-    return f"SELECT {', '.join(form.schema.names)} FROM {_TAKEN} WHERE {TABLE} = '{form.name}'"
+    return f"SELECT {', '.join(form.columns)} FROM {_TAKEN} WHERE {TABLE} = '{form.name}'"
 
 
 def _totals_sql(form: TableForm, new: str, own: str) -> str:
     """Return the SQL of a kept table's own rows with the new sums added to them."""
-    columns = (f"sum({name})::BIGINT AS {name}" if name in form.counts else name for name in form.schema.names)
+    columns = (f"sum({name})::BIGINT AS {name}" if name in form.counts else name for name in form.columns)
     return f"SELECT {', '.join(columns)} FROM ({new} UNION ALL BY NAME {own}) GROUP BY ALL"

@@ -85,7 +85,7 @@ class Kept:
             yield self._connection.sql("FROM asked ANTI JOIN known_companies USING (company_id)").to_arrow_table()
 
     def _rows(self, form: TableForm) -> Any:
-        return self._frame.where(self._frame[TABLE] == form.name).select(*form.schema.names)
+        return self._frame.where(self._frame[TABLE] == form.name).select(*form.columns)
 
     def _write(
         self, declared: Silver | Gold, table: Table, stream: Stream, last_batch: int, strangers: pa.Table
@@ -95,7 +95,7 @@ class Kept:
             _add_up(self._session.spark, rows, table, stream, last_batch)
             return
         if declared is UNKNOWN:
-            rows = self._of(strangers, rows).select(*form.schema.names)
+            rows = self._of(strangers, rows).select(*form.columns)
         files = 1 + self.counts.rows[form.name] // _ROWS_A_FILE
         _write(rows.coalesce(files).write.mode("append"), table, stream, last_batch)
 
@@ -132,8 +132,8 @@ def _add_up(spark: Any, sums: Any, table: Table, stream: Stream, last_batch: int
         replaced = {"replaceWhere": f"day IN ({', '.join(_literal(day) for day in _days(sums))})"}
         own = own.where(replaced["replaceWhere"])
     added = (functions.sum(name).alias(name) for name in form.counts)
-    totals = own.unionByName(sums).groupBy(*(name for name in form.schema.names if name not in form.counts)).agg(*added)
-    writer = totals.select(*form.schema.names).coalesce(1).write.mode("overwrite").options(**replaced)
+    totals = own.unionByName(sums).groupBy(*(name for name in form.columns if name not in form.counts)).agg(*added)
+    writer = totals.select(*form.columns).coalesce(1).write.mode("overwrite").options(**replaced)
     _write(writer, table, stream, last_batch)
 
 

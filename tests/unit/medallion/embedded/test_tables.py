@@ -16,11 +16,11 @@ from fleetgen.medallion.embedded.files import write_rows
 from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.tables import DamagedTable, Table, load, open_table, to_be_joined
 from fleetgen.medallion.embedded.upkeep import DUE_COMMITS, Upkeep
-from fleetgen.medallion.forms import TableForm
+from fleetgen.medallion.forms import COUNT, TEXT, TableForm
 from fleetgen.medallion.gold import DELIVERIES
 from fleetgen.storage.layout import Layout
 
-FORM = TableForm("counts", "gold", pa.schema([("batch_number", pa.int64()), ("name", pa.string())]), tuple(Stream))
+FORM = TableForm("counts", "gold", {"batch_number": COUNT, "name": TEXT}, tuple(Stream))
 
 
 @pytest.fixture

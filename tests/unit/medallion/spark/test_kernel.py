@@ -103,5 +103,5 @@ def test_a_damaged_batch_is_told_of_in_a_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gold", [gold for gold in GOLD if gold.kept], ids=lambda gold: gold.form.name)
 def test_what_a_kept_table_does_not_add_up_tells_its_rows_apart(gold: Any) -> None:
-    assert 0 < len(gold.form.counts) < len(gold.form.schema.names)
+    assert 0 < len(gold.form.counts) < len(gold.form.columns)
     assert set(gold.form.partition_by).isdisjoint(gold.form.counts)
