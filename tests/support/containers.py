@@ -134,7 +134,8 @@ class Container:
     def end(self) -> None:
         """End it at once, if it runs."""
         if self.process is not None and self.process.poll() is None:
-            self.process.kill()
+            for first in self._children(self.process.pid) or [self.process.pid]:
+                os.kill(first, signal.SIGKILL)  # with the first process all others of its namespace end
             self.process.wait(30)
 
     def _as_user(self) -> list[str]:
