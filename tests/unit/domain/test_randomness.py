@@ -149,3 +149,15 @@ def test_below_reaches_from_zero_to_just_under_the_bound(bound: int) -> None:
     ends = np.array([0, 2**32 - 1], np.uint64)
 
     assert below(ends, bound).tolist() == [0, bound - 1]
+
+
+@pytest.mark.parametrize("batch", [0, 7, 63, 64, 2047, 2048, (1 << 32) - 1, 1 << 32, (1 << 48) - 1])
+@pytest.mark.parametrize(("first", "count"), [(0, 1), (0, 2), (5, 27), (5, 28), (0, 256), (250, 7), (0, 0)])
+def test_draws_made_with_those_of_other_batches_are_a_batchs_own(batch: int, first: int, count: int) -> None:
+    address = replace(HOME, batch=batch)
+    numbers = np.arange(first, first + count, dtype=np.uint64)
+
+    found = address.draws(count, first)
+
+    alone = address.draws_at(numbers, np.full(count, address.block, np.uint64), np.full(count, batch, np.uint64))
+    assert all(np.array_equal(*words) for words in zip(found, alone, strict=True))

@@ -1,0 +1,71 @@
+"""Lines of several batches are split at once, and are those of each batch by itself."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from fleetgen.domain.records import SECOND, Interval, Stream, iso
+from fleetgen.medallion.lines import read_batches, split_lines
+from fleetgen.storage.layout import Layout
+from fleetgen.storage.ledger import BatchEntry
+
+CONTENTS = (
+    b'{"a":1}\n{"a":2}\n',
+    b"",
+    b"no newline at the end",
+    "ü\n€\n".encode(),
+    b"\n\n",
+    b"\xc3\n\xa4\n",  # one letter, cut by a newline: neither line is UTF-8
+    b"x\n" * 600_000,  # more than is split at once
+    b"last\n",
+)
+
+
+def published(layout: Layout, contents: Sequence[bytes]) -> list[BatchEntry]:
+    """Write batches of events with these contents; return what the ledger would say of each."""
+    entries = []
+    for number, content in enumerate(contents):
+        interval = Interval(number * 10 * SECOND, (number + 1) * 10 * SECOND)
+        folder = layout.batch(Stream.EVENTS, interval.batch_id)
+        folder.mkdir(parents=True)
+        (folder / "events.jsonl").write_bytes(content)
+        entries.append(
+            BatchEntry(
+                start=iso(interval.start),
+                end=iso(interval.end),
+                segment=1,
+                company_count=1,
+                batch_number=number,
+                batch_id=interval.batch_id,
+                mode="emulated",
+                record_count=content.count(b"\n"),
+                valid_count=content.count(b"\n"),
+                corrupted_count=0,
+                bytes=len(content),
+                parts=1,
+                sha256=hashlib.sha256(content).hexdigest(),
+                schema_version=2,
+            )
+        )
+    return entries
+
+
+def test_several_batches_have_the_lines_of_each(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    entries = published(layout, CONTENTS)
+
+    found = read_batches(layout, Stream.EVENTS, entries, lambda: None)
+
+    alone = [
+        split_lines(content, 1, entry.batch_number, entry.interval.start, entry.interval.end)
+        for content, entry in zip(CONTENTS, entries, strict=True)
+        if content
+    ]
+    assert found.combine_chunks().equals(pa.Table.from_batches(alone).combine_chunks())
+    few = found.slice(0, 9).to_pydict()
+    assert few["raw"] == ['{"a":1}', '{"a":2}', "no newline at the end", "ü", "€", "", "", r"\xc3", r"\xa4"]
+    assert few["valid_utf8"] == [True] * 7 + [False] * 2
+    assert few["line"] == [1, 2, 1, 1, 2, 1, 2, 1, 2]
+    assert few["batch_number"] == [0, 0, 2, 3, 3, 4, 4, 5, 5]
