@@ -204,7 +204,7 @@ def test_a_driver_killed_between_two_tables_leaves_no_jvm_and_nothing_to_do_twic
     process = carrying(layout, tmp_path, "--dies-after", "2")
     try:
         family = wait_for(lambda: started_by(process.pid), 60, "The JVM")
-        assert process.wait(200) == -signal.SIGKILL
+        assert process.wait(600) == -signal.SIGKILL
     finally:
         process.kill()
     # then its JVM ends with it
