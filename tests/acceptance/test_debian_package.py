@@ -27,7 +27,7 @@ def lacking(*programs: str) -> str:
 BUILD = lacking("dh", "dpkg-buildpackage")
 pytestmark = pytest.mark.skipif(bool(BUILD), reason=f"no Debian package is built here, without {BUILD}")
 IS_LONG = bool(os.environ.get("FLEETGEN_SOAK"))
-long = pytest.mark.skipif(not IS_LONG, reason="takes ten minutes, and a network: `make test-deb` does it")
+long = pytest.mark.skipif(not IS_LONG, reason="takes a quarter of an hour, and a network: `make test-deb` does it")
 needs_systemd = pytest.mark.skipif(bool(lacking("systemd-analyze")), reason="systemd-analyze is not here")
 
 CONFIG = "/etc/fleetgen/generator.toml"

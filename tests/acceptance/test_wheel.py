@@ -202,7 +202,8 @@ def test_two_builds_have_one_hash(built: tuple[Path, Path], tmp_path: Path) -> N
         archive.extractall(tmp_path / "unpacked", filter="data")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     shutil.copytree(unpacked, copy, dirs_exist_ok=True)
-    shutil.copytree(REPOSITORY / "packaging", copy / "packaging", ignore=shutil.ignore_patterns("locks"))
+    without_locks = shutil.ignore_patterns("locks")
+    shutil.copytree(REPOSITORY / "packaging", copy / "packaging", ignore=without_locks, dirs_exist_ok=True)
     for path in copy.rglob("*"):
         path.touch()
         if path.suffix == ".py":
