@@ -61,7 +61,16 @@ def patience(doing: str, percent: Callable[[], float]) -> Iterator[None]:
     finally:
         ended.set()
         if thread.ident is not None:
-            thread.join()
+            _wait_for(thread)
+
+
+def _wait_for(thread: threading.Thread) -> None:
+    """Wait until the bar is gone, also where Ctrl-C is heard only now: what is said of it comes after the bar."""
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        thread.join()
+        raise
 
 
 def _bar(counter: MofNCompleteColumn | TaskProgressColumn) -> Progress:
