@@ -18,6 +18,9 @@ from fleetgen.errors import EndedByHand
 _GRACE_SECONDS = 2.0
 """For so long a command may let go of what it holds; whatever it was doing, a kill would have been no worse."""
 
+_SHOWN: list[Callable[[], None]] = []
+"""What ends each bar that is shown."""
+
 
 def _nothing() -> None:
     """Stop nothing: Python hears of the signal by itself."""
@@ -39,9 +42,26 @@ def interruptible(done: Callable[[], str], stop: Callable[[], object] = _nothing
                 raise KeyboardInterrupt from None
             raise
     except KeyboardInterrupt:
+        for end in _SHOWN:
+            end()
         raise EndedByHand(f"Interrupted: {done()}") from None
     finally:
         watch.end()
+
+
+@contextmanager
+def ended_before_the_sentence(end: Callable[[], None]) -> Iterator[None]:
+    """Call ``end`` in the end, and before what Ctrl-C says; it may be called twice.
+
+    Python may hear of Ctrl-C between a fault and the end of the `with` that is left by it, which is not called then: a bar that
+    ends there alone would come after the sentence.
+    """
+    _SHOWN.append(end)
+    try:
+        yield
+    finally:
+        end()
+        _SHOWN.remove(end)
 
 
 class _Watch:

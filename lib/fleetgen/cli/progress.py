@@ -12,6 +12,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from fleetgen.cli.interrupting import ended_before_the_sentence
 from fleetgen.telemetry.colours import is_dumb
 
 _PATIENCE_SECONDS = 1.0
@@ -34,7 +35,7 @@ def progress(doing: str, total: int | None = None) -> Iterator[Tell]:
     def tell(done: int, total: int | None = None) -> None:
         bar.update(task, completed=done, total=total, visible=True)
 
-    with bar:
+    with ended_before_the_sentence(bar.stop), bar:
         yield tell
 
 
@@ -53,24 +54,16 @@ def patience(doing: str, percent: Callable[[], float]) -> Iterator[None]:
                     found = percent()
                     bar.update(task, completed=max(0.0, found), total=100 if found > 0 else None)
 
+    def end() -> None:
+        ended.set()
+        if thread.ident is not None:
+            thread.join()
+
     thread = threading.Thread(target=show, name="progress", daemon=True)
     if sys.stderr.isatty():
         thread.start()
-    try:
+    with ended_before_the_sentence(end):
         yield
-    finally:
-        ended.set()
-        if thread.ident is not None:
-            _wait_for(thread)
-
-
-def _wait_for(thread: threading.Thread) -> None:
-    """Wait until the bar is gone, also where Ctrl-C is heard only now: what is said of it comes after the bar."""
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        thread.join()
-        raise
 
 
 def _bar(counter: MofNCompleteColumn | TaskProgressColumn) -> Progress:
