@@ -182,8 +182,12 @@ def test_clean_needs_a_pause_and_resume_begins_a_new_dataset() -> None:
         assert running.manifest()["dataset_id"] != first
         wait_for(lambda: running.batch_count("events") > 2, 10, "Some batches")
         assert "no difference" in running.call("verify", "--all").stdout
-        text = running.metrics("driver")
-        assert f'fleetgen_batches_total{{mode="emulated",stream="events"}} {running.batch_count("events"):.1f}' in text
+
+        def told() -> bool:
+            sample = f'fleetgen_batches_total{{mode="emulated",stream="events"}} {running.batch_count("events"):.1f}'
+            return sample in running.metrics("driver")
+
+        wait_for(told, 5, "A sample that is what is on disk, between two batches")
 
 
 @pytest.mark.parametrize("moment", [0.3, 1.0, 2.5])
