@@ -3,8 +3,7 @@
 A comment above a block that a reader of the page does not see says what a block cannot say of itself:
 
 - ``<!-- not run: why -->``: it stands there to be read;
-- ``<!-- file: name -->``: it is to be saved under this name;
-- ``<!-- in: file -->``: it is an edit of this file; without it, of ``etc/generator.toml``.
+- ``<!-- file: name -->``: it is to be saved under this name.
 """
 
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-_MARK = re.compile(r"<!-- (not run|file|in): (.+?) -->\s*", re.DOTALL)
+_MARK = re.compile(r"<!-- (not run|file): (.+?) -->\s*", re.DOTALL)
 _PROMPT = "$ "
 _ANYTHING = "…"
 

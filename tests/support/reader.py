@@ -112,16 +112,15 @@ class Reader:
             for step in steps(block):
                 self._take(step)
         elif block.language == "toml":
-            self._edit(self.checkout / (self._here(block.says) or "etc/generator.toml"), self._here(block.text))
+            self._edit(self._here(block.text))
         elif block.language == "sql":  # lnav's: what fleetgen is asked stands in commands
             self._type(f"lnav -n -c {_quoted(';' + block.text)} data/manifests/logs/*.jsonl")
             assert self._status == 0, f"line {block.line}: {self._screens[-1].shown}"
         elif block.language == "":
             self._look_for(block)
         else:
-            assert block.language in {"json", "promql", "logql", "yaml"}, (
-                f"line {block.line}: nobody looks at this block"
-            )
+            to_be_read = {"json", "promql", "logql", "yaml"}
+            assert block.language in to_be_read, f"line {block.line}: nobody looks at this block"
 
     @property
     def transcript(self) -> str:
@@ -205,7 +204,9 @@ class Reader:
         here = {"/home/you": str(self.home), "/tmp": f"{self.home}/tmp"}
         return re.sub(r"(?<![\w/.])(/home/you|/tmp)\b", lambda found: here[found[1]], text)
 
-    def _edit(self, file: Path, text: str) -> None:
+    def _edit(self, text: str) -> None:
+        """Put the keys of a block into the configuration of the checkout."""
+        file = self.checkout / "etc" / "generator.toml"
         document = tomlkit.parse(file.read_text())
         _merge(document, tomlkit.parse(text))
         file.write_text(tomlkit.dumps(document))
