@@ -62,15 +62,27 @@ def test_head_of_a_generators_metrics(running: RunningSet) -> None:
 
 @pytest.mark.parametrize("path", POLLED)
 def test_who_asks_again_with_the_tag_gets_no_body_while_nothing_has_changed(api: httpx.Client, path: str) -> None:
-    first = api.get(path)
+    first, again = unchanged_between(api, path)
     tag = first.headers["etag"]
     assert first.headers["cache-control"] == "no-cache"
-    for known in (tag, f'"other", W/{tag}', "*"):
-        again = api.get(path, headers={"if-none-match": known})
-        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
-    assert api.head(path, headers={"if-none-match": tag}).status_code == 304
-    other = api.get(path, headers={"if-none-match": '"other"'})
-    assert (other.status_code, other.content) == (200, first.content)
+    for each in again[:-1]:
+        assert (each.status_code, each.content, each.headers["etag"]) == (304, b"", tag)
+    assert (again[-1].status_code, again[-1].headers["etag"]) == (200, tag)
+
+
+def unchanged_between(api: httpx.Client, path: str) -> tuple[httpx.Response, list[httpx.Response]]:
+    """Return an answer, those to the same question with its tag, and the last without; nothing was logged in between.
+
+    Processes of a paused set may still write a line to their logs, of the pause itself for one.
+    """
+    for _ in range(20):
+        first = api.get(path)
+        tag = first.headers["etag"]
+        again = [api.get(path, headers={"if-none-match": known}) for known in (tag, f'"other", W/{tag}', "*")]
+        again += [api.head(path, headers={"if-none-match": tag}), api.get(path, headers={"if-none-match": '"other"'})]
+        if again[-1].content == first.content:
+            return first, again
+    raise AssertionError(f"{path} was answered otherwise each time, though the set is paused")
 
 
 def test_another_batch_is_another_tag(api: httpx.Client, running: RunningSet) -> None:
