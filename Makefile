@@ -44,10 +44,11 @@ test-image: .dev .image ## build the image's stages in folders and run the compo
 	@packaging/need prometheus prometheus
 	@FLEETGEN_IMAGE=1 $(BIN)/python -m pytest -s --timeout 3600 tests/contract/test_containers.py tests/acceptance/test_image.py
 
-test-deb: .dev ## build the Debian package, and install, upgrade and purge it in a root of its own (as root)
+test-deb: .dev ## install, upgrade, purge the Debian package in a root of its own, and run its units under a systemd there (as root)
 	@packaging/need dh debhelper
 	@packaging/need mmdebstrap mmdebstrap
-	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -s --timeout 3600 tests/acceptance/test_debian_package.py
+	@packaging/need systemd-nspawn systemd-container
+	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -s --timeout 3600 tests/acceptance/test_debian_package.py tests/acceptance/test_systemd.py
 
 spark-up: .spark ## start a Spark cluster of this machine: a master and two workers on loopback
 	@packaging/need java openjdk-17-jre-headless

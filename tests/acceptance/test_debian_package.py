@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,33 +14,17 @@ from pathlib import Path
 import pytest
 
 from support.configs import REPOSITORY, SHIPPED
+from support.debian import BUILDERS, IS_LONG, built, install, lacking
 from support.foreign_roots import ForeignRoot, foreign_root
 from support.patience import wait_for
-from support.wheels import detached
 
-
-def lacking(*programs: str) -> str:
-    return ", ".join(each for each in programs if shutil.which(each) is None)
-
-
-BUILD = lacking("dh", "dpkg-buildpackage")
-pytestmark = pytest.mark.skipif(bool(BUILD), reason=f"no Debian package is built here, without {BUILD}")
-IS_LONG = bool(os.environ.get("FLEETGEN_SOAK"))
+pytestmark = pytest.mark.skipif(bool(BUILDERS), reason=f"no Debian package is built here, without {BUILDERS}")
 long = pytest.mark.skipif(not IS_LONG, reason="takes a quarter of an hour, and a network: `make test-deb` does it")
 needs_systemd = pytest.mark.skipif(bool(lacking("systemd-analyze")), reason="systemd-analyze is not here")
 
 CONFIG = "/etc/fleetgen/generator.toml"
 EVENTS = "/var/lib/fleetgen/data/raw/events"
 UNIT = "/lib/systemd/system/fleetgen.service"
-
-
-def built(folder: Path, **variables: str) -> Path:
-    """Build the package as `make deb` does, in the short form without the packages of the lock."""
-    command = [str(REPOSITORY / "packaging" / "deb"), sys.executable, str(folder), *([] if IS_LONG else ["bare"])]
-    done = subprocess.run(command, env=detached() | variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (package,) = folder.glob("*.deb")
-    return package
 
 
 @pytest.fixture(scope="module")
@@ -156,12 +139,6 @@ def running(root: ForeignRoot, folder: Path) -> Iterator["subprocess.Popen[bytes
             if process.poll() is None:
                 root.call("fleetgen", "down")
             process.wait(90)
-
-
-def install(root: ForeignRoot, package: Path, *options: str) -> str:
-    """Install a package with what it depends on."""
-    shutil.copy(package, root / "root/fleetgen.deb")
-    return root.told("dpkg", *options, "-i", "/root/fleetgen.deb")
 
 
 @long

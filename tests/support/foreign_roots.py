@@ -1,4 +1,4 @@
-"""Owns a Debian of its own: a root folder in namespaces of its own, with its own network, beside the machine's; needs root."""
+"""Owns Debians of their own: root folders in namespaces of their own, with networks of their own; needs root."""
 
 import subprocess
 import time
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PACKAGES = "python3,adduser"
+_SYSTEMD = "systemd,systemd-sysv,dbus,procps"
 
 
 class ForeignRoot:
@@ -39,15 +40,12 @@ class ForeignRoot:
 @contextmanager
 def foreign_root(folder: Path) -> Iterator[ForeignRoot]:
     """Set one up by mmdebstrap; what runs in it ends with it."""
-    root = folder / "root"
-    debian = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(root)]
-    made = subprocess.run(debian, capture_output=True, text=True, timeout=900, check=False)
-    assert made.returncode == 0, made.stderr
+    root = _debian(folder, _PACKAGES)
     unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", f"--mount-proc={root}/proc"]
     inside = "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /tmp && exec sleep infinity"
     holding = subprocess.Popen([*unshare, "chroot", str(root), "/bin/sh", "-c", inside])
     try:
-        holder = _child(holding)
+        holder = _child(holding, "sleep")
         subprocess.run(["nsenter", "-t", str(holder), "-n", "ip", "link", "set", "lo", "up"], check=True)
         yield ForeignRoot(root, holder)
     finally:
@@ -55,13 +53,54 @@ def foreign_root(folder: Path) -> Iterator[ForeignRoot]:
         holding.wait()
 
 
-def _child(parent: "subprocess.Popen[bytes]") -> int:
-    """Return the process that is the first in the namespace, once it has laid everything out."""
+@contextmanager
+def booted_root(folder: Path) -> Iterator[ForeignRoot]:
+    """Set one up and start its own systemd in it, by systemd-nspawn; its shutdown ends what runs in it."""
+    root = _debian(folder, f"{_PACKAGES},{_SYSTEMD}")
+    nspawn = ["systemd-nspawn", "-D", str(root), "--boot", "--quiet", "--private-network", "--register=no"]
+    if not Path("/run/systemd/system").exists():
+        nspawn.append("--keep-unit")  # of the machine's own systemd, which is not there
+    with (folder / "boot").open("wb") as output:
+        booting = subprocess.Popen([*nspawn, "--console=pipe"], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        booted = ForeignRoot(root, _child(booting, "systemd"))
+        state = _once_started(booted)
+        assert state == "running", f"{state}: {(folder / 'boot').read_text()}"
+        yield booted
+    finally:
+        booting.terminate()  # nspawn has systemd end everything
+        try:
+            booting.wait(90)
+        except subprocess.TimeoutExpired:
+            booting.kill()
+            booting.wait()
+
+
+def _debian(folder: Path, packages: str) -> Path:
+    root = folder / "root"
+    debian = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", "bookworm", str(root)]
+    made = subprocess.run(debian, capture_output=True, text=True, timeout=900, check=False)
+    assert made.returncode == 0, made.stderr
+    return root
+
+
+def _once_started(root: ForeignRoot) -> str:
+    """Return the state of a systemd that has just begun, once it is through; until it answers, each call fails."""
+    for _ in range(120):
+        state = root.call("systemctl", "is-system-running").stdout.strip()
+        if state not in {"", "offline", "initializing", "starting"}:
+            return state
+        time.sleep(0.5)
+    return "never started"
+
+
+def _child(parent: "subprocess.Popen[bytes]", name: str) -> int:
+    """Return the process of this name that is the first in the namespace, once it has laid everything out."""
     listing = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
     for _ in range(600):
         assert parent.poll() is None, "the namespace could not be made"
         for child in listing.read_text().split():
-            if Path(f"/proc/{child}/comm").read_text() == "sleep\n":
+            if Path(f"/proc/{child}/comm").read_text() == f"{name}\n":
                 return int(child)
         time.sleep(0.1)
     raise AssertionError("the namespace was not ready in time")

@@ -1,5 +1,6 @@
 """Owns what `fleetgen up` shows first: where everything is, and what to try next."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -15,10 +16,8 @@ from fleetgen.supervision.programs import programs
 def welcome(loaded: LoadedConfig, port_offset: int) -> str:
     """Return what the terminal shows first: where everything is, and what to try."""
     mode = loaded.config.mode
-    lines = [
-        f"{click.style('fleetgen', bold=True)} starts in {click.style(mode, bold=True)} mode.  Ctrl-C stops it.",
-        "",
-    ]
+    stop = "  Ctrl-C stops it." if _is_attended() else ""
+    lines = [f"{click.style('fleetgen', bold=True)} starts in {click.style(mode, bold=True)} mode.{stop}", ""]
     lines.append(f"  data      {short(loaded.layout.data)}")
     known = programs(loaded, port_offset)
     for control in (each for each in known if each.name == "control"):
@@ -52,6 +51,11 @@ def _things_to_try(loaded: LoadedConfig) -> list[tuple[str, str]]:
     return tries
 
 
+def _is_attended() -> bool:
+    """Return whether somebody started this in a terminal, and not systemd, whose journal is read from anywhere."""
+    return "NOTIFY_SOCKET" not in os.environ
+
+
 def quoted(path: Path) -> str:
     """Return a path as it is written in a command for a shell."""
     shown = short(path)
@@ -59,7 +63,9 @@ def quoted(path: Path) -> str:
 
 
 def short(path: Path) -> str:
-    """Return a path relative to the working directory where that is shorter."""
+    """Return a path relative to the working directory where that is shorter, and the reader stands there."""
+    if not _is_attended():
+        return str(path)
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

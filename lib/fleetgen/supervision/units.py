@@ -3,12 +3,17 @@
 For those who want systemd in the place of supervisord; both are made from the same list of programs.
 """
 
+from pathlib import Path
+
 from fleetgen.config.loading import LoadedConfig
 from fleetgen.errors import ConfigurationError
 from fleetgen.supervision.programs import EXPECTED_EXITS, Program, command_of, programs
 from fleetgen.supervision.watchdog import SILENT_SECONDS
 
 TARGET = "fleetgen.target"
+
+NO_NEW_CODE = "MemoryDenyWriteExecute=yes"
+"""Under which no Java starts: it compiles as it runs."""
 
 HARDENING = (
     "NoNewPrivileges=yes",
@@ -32,7 +37,7 @@ HARDENING = (
     "RestrictRealtime=yes",
     "RestrictSUIDSGID=yes",
     "LockPersonality=yes",
-    "MemoryDenyWriteExecute=yes",
+    NO_NEW_CODE,
     "SystemCallArchitectures=native",
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged",
@@ -71,8 +76,26 @@ def _service(loaded: LoadedConfig, program: Program, user: str | None) -> str:
     lines += ["", "[Service]", *_life(loaded, program)]
     if user is not None:
         writable = " ".join(_quoted(str(path)) for path in (loaded.layout.data, loaded.run))
-        lines += [f"User={user}", f"ReadWritePaths={writable}", *HARDENING]
+        lines += [
+            f"User={user}",
+            *_made_at_start(loaded.run),
+            f"ReadWritePaths={writable}",
+            *_hardening(loaded, program),
+        ]
     return "\n".join([*lines, "", "[Install]", f"WantedBy={TARGET}", ""])
+
+
+def _made_at_start(run: Path) -> list[str]:
+    """Return how a folder below /run comes about, which is empty whenever the machine has started."""
+    if len(run.parts) < 3 or not run.is_relative_to("/run"):
+        return []
+    name = _quoted(str(run.relative_to("/run")))
+    return [f"RuntimeDirectory={name}", "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=yes"]
+
+
+def _hardening(loaded: LoadedConfig, program: Program) -> list[str]:
+    runs_java = program.name == "pipeline" and loaded.config.pipeline.engine == "spark"
+    return [each for each in HARDENING if not (runs_java and each == NO_NEW_CODE)]
 
 
 def _life(loaded: LoadedConfig, program: Program) -> list[str]:

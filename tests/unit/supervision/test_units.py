@@ -72,6 +72,30 @@ def test_the_set_and_its_single_processes_are_hardened_alike() -> None:
     assert [line for line in HARDENING if line not in of_the_set] == []
 
 
+def test_the_set_may_set_the_owner_of_a_file_as_supervisord_does_with_its_socket() -> None:
+    filters = [line for line in UNIT.read_text().splitlines() if line.startswith("SystemCallFilter=")]
+    assert filters[-1] == "SystemCallFilter=@chown"
+
+
+def test_a_folder_below_run_is_made_at_each_start_of_a_service_of_the_system(tmp_path: Path) -> None:
+    def texts(run: str, user: str | None = "daemon") -> dict[str, str]:
+        return units(loaded_in(tmp_path, **{'run = "../run"': f'run = "{run}"'}), user=user)
+
+    for name, text in texts("/run/fleet gen/one").items():
+        assert name == TARGET or 'RuntimeDirectory="fleet gen/one"\n' in text
+    for others in (texts("/run"), texts("/srv/run/fleetgen"), texts("/run/fleetgen", user=None)):
+        assert "RuntimeDirectory" not in "".join(others.values())
+
+
+def test_java_may_compile_as_it_runs_where_the_pipeline_is_sparks(tmp_path: Path) -> None:
+    def hardened(engine: str) -> set[str]:
+        loaded = loaded_in(tmp_path / engine, **{'engine = "embedded"': f'engine = "{engine}"'})
+        texts = units(loaded, user="daemon")
+        return {name for name, text in texts.items() if "MemoryDenyWriteExecute=yes" in text}
+
+    assert hardened("embedded") - hardened("spark") == {"fleetgen-pipeline.service"}
+
+
 def test_the_set_may_take_as_long_to_stop_as_its_processes_one_after_the_other(tmp_path: Path) -> None:
     loaded = loaded_in(tmp_path)
     found = re.search(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
