@@ -205,20 +205,28 @@ class GeneratorMetrics:
 
 
 class _TotalsCollector(Collector):
-    """Exports the manifest's totals of a stream as counters."""
+    """Exports the manifest's totals of a stream as counters.
+
+    Nothing until it was read: a 0 of a process that has just begun would be taken for a reset.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.totals = Totals()
+        self.totals: Totals | None = None
 
     def collect(self) -> Iterator[Metric]:
-        totals, stream = self.totals, self.stream.value
-        yield _counted(_BATCHES, {(stream, mode): totals.batches.get(mode, 0) for mode in MODES})
-        yield _counted(_MISSED, {(stream, reason): totals.missed.get(reason, 0) for reason in GAP_REASONS})
-        yield _counted(_CORRUPTED, {(stream, kind): totals.issues.get(kind, 0) for kind in ISSUE_TYPES})
-        yield _counted(_BACKFILLED, {(stream,): totals.backfilled})
-        yield _counted(_RECORDS, {(stream,): totals.records})
-        yield _counted(_BYTES, {(stream,): totals.bytes})
+        known = self.totals
+        for declared, values in _values(self.stream.value, known or Totals()):
+            yield _counted(declared, {} if known is None else values)
+
+
+def _values(stream: str, totals: Totals) -> Iterator[tuple[Declared, dict[tuple[str, ...], int]]]:
+    yield _BATCHES, {(stream, mode): totals.batches.get(mode, 0) for mode in MODES}
+    yield _MISSED, {(stream, reason): totals.missed.get(reason, 0) for reason in GAP_REASONS}
+    yield _CORRUPTED, {(stream, kind): totals.issues.get(kind, 0) for kind in ISSUE_TYPES}
+    yield _BACKFILLED, {(stream,): totals.backfilled}
+    yield _RECORDS, {(stream,): totals.records}
+    yield _BYTES, {(stream,): totals.bytes}
 
 
 def _counted(declared: Declared, values: dict[tuple[str, ...], int]) -> CounterMetricFamily:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import product
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -90,12 +91,14 @@ class PipelineMetrics:
 
 
 class _Records(Collector):
+    """Exports nothing until the tables were read: a 0 of a process that has just begun would be taken for a reset."""
+
     def __init__(self) -> None:
-        self.totals: dict[Stream, Counter[str]] = {}
+        self.totals: dict[Stream, Counter[str]] | None = None
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         family = _RECORDS.counter()
-        for stream in Stream:
-            for outcome in OUTCOMES:
-                family.add_metric([stream.value, outcome], self.totals.get(stream, Counter())[outcome])
+        if (totals := self.totals) is not None:
+            for stream, outcome in product(Stream, OUTCOMES):
+                family.add_metric([stream.value, outcome], totals.get(stream, Counter())[outcome])
         yield family

@@ -75,6 +75,7 @@ class Carrier:
         """Carry some batches of each stream; return whether there may be more to do."""
         manifest = self._dataset.store.read()
         if manifest is None or manifest.origin is None:
+            self.metrics.records({})
             return False
         self._follow_mode(manifest)
         if manifest.dataset_id == self._dataset_id and not any(self._is_due(manifest, stream) for stream in Stream):
