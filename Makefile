@@ -36,7 +36,7 @@ test-unit: .dev ## run the unit tests alone, within half a minute
 	@$(BIN)/python -m pytest -q -n 2 --hypothesis-profile quick tests/unit
 
 test-spark: .spark .spark-jars ## run the long form of the tests on Spark; installs pyspark and fetches Delta's jars
-	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -s --timeout 7200 $(wildcard tests/*/test_spark*.py)
+	@FLEETGEN_SOAK=1 $(BIN)/python -m pytest -s --timeout 7200 $(wildcard tests/*/test_spark*.py) tests/unit/generation/spark tests/acceptance/test_examples.py
 
 test-image: .dev .image ## build the image's stages in folders and run the compose file's services there (needs root)
 	@packaging/need mmdebstrap mmdebstrap

@@ -75,19 +75,21 @@ def processes(*words: str) -> dict[int, str]:
 
 def children(parents: Iterable[int], word: str) -> list[int]:
     """Return the living processes that these have started and whose command line has a word."""
-    done = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
-    pairs = [line.split() for line in done.stdout.splitlines()]
-    started = {int(pid) for pid, parent in pairs if int(parent) in set(parents)}
-    return sorted(started & processes(word).keys())
+    of, among = _parents(), set(parents)
+    return sorted({pid for pid, parent in of.items() if parent in among} & processes(word).keys())
 
 
 def started_by(pid: int) -> list[int]:
-    """Return the processes that a process has started, and theirs."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found += [child, *started_by(child)]
-    return found
+    """Return the processes that a process has started, and theirs, as they were at one moment."""
+    of, found = _parents(), [pid]
+    for each in found:
+        found += [child for child, parent in of.items() if parent == each]
+    return found[1:]
+
+
+def _parents() -> dict[int, int]:
+    done = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    return {int(pid): int(parent) for pid, parent in map(str.split, done.stdout.splitlines())}
 
 
 def is_alive(pid: int) -> bool:
