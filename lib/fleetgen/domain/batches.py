@@ -100,13 +100,26 @@ class Batch:
 
 def make_batch(inputs: BatchInputs) -> Batch:
     """Return the batch that follows from these inputs."""
-    settings = inputs.segment.settings
+    settings, address = inputs.segment.settings, address_of(inputs)
     if inputs.stream is Stream.COMPANIES:
-        address = Address(settings.seed, Origin.COMPANIES, inputs.number, Purpose.COMPANY_ID)
         return company_batch(settings.companies_per_batch, address, settings, inputs.interval)
     fleet = active_fleet(inputs.segments, inputs.company_count, settings.max_active_companies)
-    address = Address(settings.seed, Origin.EVENTS, inputs.number, Purpose.EVENT_COUNT)
     return event_batch(plan_events(address, settings, inputs.interval, fleet))
+
+
+def encoded_batch(
+    inputs: BatchInputs, block_rows: tuple[int, ...], encode: Callable[[int, int], Iterator[Lines]]
+) -> Batch:
+    """Return the batch that follows from these inputs where its clean lines are made elsewhere."""
+    corrupt = _corrupter(inputs.stream, address_of(inputs), inputs.segment.settings, inputs.interval)
+    return Batch(block_rows, encode, corrupt)
+
+
+def address_of(inputs: BatchInputs) -> Address:
+    """Return the address of a batch's first draws; it gives those of its others."""
+    if inputs.stream is Stream.COMPANIES:
+        return Address(inputs.segment.settings.seed, Origin.COMPANIES, inputs.number, Purpose.COMPANY_ID)
+    return Address(inputs.segment.settings.seed, Origin.EVENTS, inputs.number, Purpose.EVENT_COUNT)
 
 
 def company_batch(count: int, address: Address, settings: Settings, interval: Interval) -> Batch:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetgen.domain.distributions import choice_thresholds, choose
-from fleetgen.domain.randomness import Address, Origin, Purpose, Words, below
+from fleetgen.domain.randomness import Address, Draws, Origin, Purpose, Words, below
 from fleetgen.domain.records import Interval, Segment, Settings
 
 BLOCK_COMPANIES = 4096
@@ -41,14 +41,19 @@ class CompanyColumns:
 
 def company_block(block: int, count: int, address: Address, settings: Settings, interval: Interval) -> CompanyColumns:
     """Return the first ``count`` companies of a block."""
-    names, thresholds = choice_thresholds(settings.geography_weights)
     traits = address.at(Purpose.COMPANY_TRAITS, block).draws(count)
+    return company_columns(traits, address.at(Purpose.COMPANY_ID, block).draws(count), settings, interval.seconds)
+
+
+def company_columns(traits: Draws, ids: Draws, settings: Settings, seconds: int) -> CompanyColumns:
+    """Return the companies that follow from these draws, created within so many seconds."""
+    names, thresholds = choice_thresholds(settings.geography_weights)
     return CompanyColumns(
-        ids=uuids(address.at(Purpose.COMPANY_ID, block).draws(count)),
+        ids=uuids(ids),
         geographies=choose(traits[0], thresholds),
         geography_names=names,
         active=is_active(traits[1], settings.active_probability),
-        seconds=below(traits[2], interval.seconds).astype(np.int64),
+        seconds=below(traits[2], seconds).astype(np.int64),
         microseconds=below(traits[3], 1_000_000).astype(np.int64),
     )
 
@@ -59,7 +64,7 @@ def is_active(words: Words, probability: float) -> NDArray[np.bool_]:
     return active
 
 
-def uuids(words: tuple[Words, Words, Words, Words]) -> NDArray[np.uint16]:
+def uuids(words: Draws) -> NDArray[np.uint16]:
     """Return random UUIDs (version 4, variant 1) from four 32-bit words each, as (n, 8) pieces of 16 bits."""
     pieces = np.empty((len(words[0]), 8), np.uint16)
     for position, word in enumerate(words):
@@ -120,7 +125,7 @@ def _active_among(segment: Segment, numbers: NDArray[np.int64]) -> NDArray[np.in
     return numbers[is_active(traits[1], probability)]
 
 
-def _draws(segment: Segment, numbers: NDArray[np.int64], purpose: Purpose) -> tuple[Words, Words, Words, Words]:
+def _draws(segment: Segment, numbers: NDArray[np.int64], purpose: Purpose) -> Draws:
     """Return the draws of companies by number: the same that `company_block` makes batch by batch.
 
     Few companies reach the events of many batches: their draws are kept.
@@ -143,9 +148,7 @@ def _kept_draws(seed: int, first_batch: int, per_batch: int, purpose: Purpose, n
     return np.stack(_draws_at(seed, first_batch, per_batch, purpose, places))
 
 
-def _draws_at(
-    seed: int, first_batch: int, per_batch: int, purpose: Purpose, places: NDArray[np.int64]
-) -> tuple[Words, Words, Words, Words]:
+def _draws_at(seed: int, first_batch: int, per_batch: int, purpose: Purpose, places: NDArray[np.int64]) -> Draws:
     """Return the draws of companies by their places in a segment."""
     batches, places = np.divmod(places, per_batch)
     batches += first_batch

@@ -4,6 +4,7 @@ A batch is made in blocks of drivers. A block needs only its own address, so blo
 come from `companies`; writing events down is left to `encoding`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from fleetgen.domain.companies import Fleet, uuids
 from fleetgen.domain.distributions import choice_thresholds, choose, poisson
-from fleetgen.domain.randomness import Address, Purpose, Words, below
+from fleetgen.domain.randomness import Address, Draws, Purpose, Words, below
 from fleetgen.domain.records import SECOND, Interval, Settings
 
 BLOCK_EVENTS = 16_384
@@ -81,28 +82,102 @@ class EventPlan:
         starts, ends = (each * self.interval.seconds // self.slices for each in (part, part + 1))
         count = int(self.block_counts[number])
         names, thresholds = choice_thresholds(self.settings.event_type_weights)
-        who, second, microsecond, kind = self.address.at(Purpose.EVENT_TRAITS, number).draws(count)
-        key = below(who, drivers) << np.uint64(_seconds_bits(self.interval))
+        form = _KeyForm(_seconds_bits(self.interval.seconds))
+        key = form.packed(self.address.at(Purpose.EVENT_TRAITS, number).draws(count), drivers, starts, ends, thresholds)
+        key.sort()
+        ids = self.address.at(Purpose.EVENT_ID, number).draws(count)
+        return form.unpacked(key, ids, names, group * self.block_drivers)
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyForm:
+    """How an event lies in a sort key: driver, second, microsecond, type, from the highest bits to the lowest."""
+
+    seconds_bits: int
+
+    @property
+    def driver_at(self) -> int:
+        """The lowest bit of the driver."""
+        return self.seconds_bits + _MICROSECOND_BITS + _TYPE_BITS
+
+    def packed(
+        self, traits: Draws, drivers: int | NDArray[np.int64], starts: int, ends: int, thresholds: Sequence[int]
+    ) -> Words:
+        """Return a key for each draw, of that many drivers and of the seconds from ``starts`` to ``ends``."""
+        who, second, microsecond, kind = traits
+        key = below(who, drivers) << np.uint64(self.seconds_bits)
         key |= below(second, ends - starts) + np.uint64(starts)
         key <<= np.uint64(_MICROSECOND_BITS)
         key |= below(microsecond, SECOND)
         key <<= np.uint64(_TYPE_BITS)
         key |= choose(kind, thresholds)
-        key.sort()
-        return self._unpacked(key, number, names)
+        return key
 
-    def _unpacked(self, key: Words, number: int, names: tuple[str, ...]) -> EventColumns:
+    def unpacked(self, key: Words, ids: Draws, names: tuple[str, ...], first_driver: int = 0) -> EventColumns:
+        """Return the events of these keys, which are used up; ``ids`` are draws for their UUIDs."""
         types = _take_bits(key, _TYPE_BITS)
         microseconds = _take_bits(key, _MICROSECOND_BITS)
-        seconds = _take_bits(key, _seconds_bits(self.interval))
+        seconds = _take_bits(key, self.seconds_bits)
         return EventColumns(
-            ids=uuids(self.address.at(Purpose.EVENT_ID, number).draws(len(key))),
-            drivers=key.astype(np.int64) + number // self.slices * self.block_drivers,
+            ids=uuids(ids),
+            drivers=key.astype(np.int64) + first_driver,
             seconds=seconds,
             microseconds=microseconds,
             types=types.astype(np.uint8),
             type_names=names,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Several batches of events, of one segment and of equally long intervals, each of one block."""
+
+    address: Address
+    """Gives the seed and the origin of all."""
+    settings: Settings
+    seconds: int
+    """Length of each interval."""
+    batches: Words
+    """(n,): their numbers."""
+    drivers: NDArray[np.int64]
+    """(n,): drivers that can send events in each."""
+
+    def counts(self) -> NDArray[np.int64] | None:
+        """Return how many events each has, as `plan_events` decides; None where one of them has several blocks."""
+        high, low, _, _ = self._draws(Purpose.EVENT_COUNT, np.zeros(len(self.batches), np.uint64), self.batches)
+        counts = np.zeros(len(self.batches), np.int64)
+        for drivers in filter(None, set(self.drivers.tolist())):
+            mean = mean_count(self.settings, self.seconds, drivers)
+            if _block_drivers(mean / drivers, self.seconds, drivers) < drivers:
+                return None
+            law = poisson(mean / drivers * drivers, *(self.settings.events_per_batch or ()))
+            at = self.drivers == drivers
+            counts[at] = law.counts(high[at], low[at])
+        return counts
+
+    def columns(self, counts: NDArray[np.int64]) -> EventColumns | None:
+        """Make the events of all, batch by batch; a driver's place is that in the fleet of its batch.
+
+        None where a sort key has no room for the batch beside the driver.
+        """
+        form = _KeyForm(_seconds_bits(self.seconds))
+        driver_bits = int(self.drivers.max()).bit_length()
+        batch_at = form.driver_at + driver_bits
+        if batch_at + len(counts).bit_length() > _KEY_BITS:
+            return None
+        which = np.repeat(np.arange(len(counts)), counts)
+        draw = (np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)).astype(np.uint64)
+        batches = self.batches[which]
+        names, thresholds = choice_thresholds(self.settings.event_type_weights)
+        traits = self._draws(Purpose.EVENT_TRAITS, draw, batches)
+        key = form.packed(traits, self.drivers[which], 0, self.seconds, thresholds)
+        key |= which.astype(np.uint64) << np.uint64(batch_at)
+        key.sort()
+        key &= np.uint64((1 << batch_at) - 1)
+        return form.unpacked(key, self._draws(Purpose.EVENT_ID, draw, batches), names)
+
+    def _draws(self, purpose: Purpose, draw: Words, batches: Words) -> Draws:
+        return self.address.at(purpose).draws_at(draw, np.zeros(1, np.uint64), batches)
 
 
 def _take_bits(key: Words, bits: int) -> NDArray[np.int64]:
@@ -122,8 +197,8 @@ def plan_events(address: Address, settings: Settings, interval: Interval, fleet:
     drivers = len(fleet) * settings.drivers_per_company
     if not drivers:
         return EventPlan(address, settings, interval, fleet, 1, np.zeros(0, np.int64))
-    per_driver = _mean_per_driver(settings, interval, drivers)
-    block_drivers = _block_drivers(per_driver, interval, drivers)
+    per_driver = mean_count(settings, interval.seconds, drivers) / drivers
+    block_drivers = _block_drivers(per_driver, interval.seconds, drivers)
     if settings.events_per_batch is None:
         counts = _poisson_counts(address, per_driver, block_drivers, drivers)
     else:
@@ -140,30 +215,26 @@ def with_count(plan: EventPlan, count: int) -> EventPlan:
     if count * plan.block_drivers > _LARGEST_BLOCK * drivers:
         per_driver = Fraction(count, drivers)
         slices = min(seconds, int(per_driver / BLOCK_EVENTS)) if per_driver > _LARGEST_BLOCK else 1
-        plan = replace(plan, block_drivers=_block_drivers(per_driver, plan.interval, drivers), slices=slices)
+        plan = replace(plan, block_drivers=_block_drivers(per_driver, seconds, drivers), slices=slices)
     firsts = _first_draws(plan.block_drivers, drivers, seconds, plan.slices)
     return replace(plan, block_counts=_bounded_counts(plan.address, (count, count), firsts))
 
 
-def mean_count(settings: Settings, interval: Interval, drivers: int) -> Fraction:
-    """Expected events of a batch from this many drivers."""
+def mean_count(settings: Settings, seconds: int, drivers: int) -> Fraction:
+    """Expected events of a batch of an interval of so many seconds from this many drivers."""
     if settings.events_per_batch is not None:
         return Fraction(sum(settings.events_per_batch), 2)
-    return Fraction(settings.event_rate_per_driver) * drivers * interval.seconds / RATE_SECONDS
+    return Fraction(settings.event_rate_per_driver) * drivers * seconds / RATE_SECONDS
 
 
-def _mean_per_driver(settings: Settings, interval: Interval, drivers: int) -> Fraction:
-    return mean_count(settings, interval, drivers) / drivers
-
-
-def _block_drivers(per_driver: Fraction, interval: Interval, drivers: int) -> int:
+def _block_drivers(per_driver: Fraction, seconds: int, drivers: int) -> int:
     """Drivers of a block: as many as send `BLOCK_EVENTS`, at least one, and no more than a sort key can tell apart."""
-    distinct = 1 << (_KEY_BITS - _TYPE_BITS - _MICROSECOND_BITS - _seconds_bits(interval))
+    distinct = 1 << (_KEY_BITS - _TYPE_BITS - _MICROSECOND_BITS - _seconds_bits(seconds))
     return min(max(1, int(BLOCK_EVENTS / per_driver)), distinct, _WORDS, drivers)
 
 
-def _seconds_bits(interval: Interval) -> int:
-    return max(1, (interval.seconds - 1).bit_length())
+def _seconds_bits(seconds: int) -> int:
+    return max(1, (seconds - 1).bit_length())
 
 
 def _poisson_counts(address: Address, per_driver: Fraction, block_drivers: int, drivers: int) -> NDArray[np.int64]:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Words = NDArray[np.uint64]
+Draws = tuple[Words, Words, Words, Words]
+"""Four 32-bit words for each draw."""
 
 _ROUNDS = 10
 _MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
@@ -52,7 +54,7 @@ class Origin(IntEnum):
     EVENTS_BY_HAND = 4
 
 
-def philox4x32(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:
+def philox4x32(counter: Draws, key: tuple[int, int]) -> Draws:
     """Return the four 32-bit output words of each counter, as uint64 arrays of the counters' shape.
 
     ``counter`` holds four uint64 arrays with values below 2**32, ``key`` two integers below 2**32. An array may have one
@@ -90,7 +92,7 @@ class Address:
         """The stream of the same batch for another purpose or block."""
         return Address(self.base_seed, self.origin, self.batch, purpose, block)
 
-    def draws(self, count: int, first: int = 0) -> tuple[Words, Words, Words, Words]:
+    def draws(self, count: int, first: int = 0) -> Draws:
         """Return ``count`` draws of four 32-bit words each, beginning with draw number ``first``; they are read alone."""
         width = next((width for width in _FEW_DRAWS if first + count <= width), None)
         if width is not None:
@@ -101,14 +103,14 @@ class Address:
         draw = np.arange(first, first + count, dtype=np.uint64)
         return self._compute(draw, np.array([self.block], np.uint64), np.array([self.batch], np.uint64))
 
-    def draws_at(self, draws: Words, blocks: Words, batches: Words) -> tuple[Words, Words, Words, Words]:
+    def draws_at(self, draws: Words, blocks: Words, batches: Words) -> Draws:
         """Return the four words of each (draw, block, batch): addresses of several batches in one go.
 
         The three arrays are uint64 of equal shape; this address gives the seed, the origin and the purpose.
         """
         return self._compute(draws, blocks, batches)
 
-    def _compute(self, draw: Words, block: Words, batch: Words) -> tuple[Words, Words, Words, Words]:
+    def _compute(self, draw: Words, block: Words, batch: Words) -> Draws:
         place = np.uint64((int(self.origin) << 24) | (int(self.purpose) << _BATCH_HIGH_BITS))
         counter = (draw, block, batch & _MASK, (batch >> _SHIFT) | place)
         return philox4x32(counter, (self.base_seed & _WORD, self.base_seed >> 32))

@@ -19,9 +19,9 @@ from fleetgen.errors import DatasetChanged, FleetgenError, UsageError
 from fleetgen.generation import deriving
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.maker import StreamMaker
-from fleetgen.generation.making import Makers, Placed, local_makers
+from fleetgen.generation.making import Makers, local_makers
 from fleetgen.generation.rounds import ROUND_BATCHES, commit, in_rounds
-from fleetgen.generation.staging import Staged
+from fleetgen.generation.staging import Placed, Staged
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.manifest import Manifest
 

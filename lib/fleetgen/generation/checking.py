@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
+from fleetgen.domain import together
 from fleetgen.domain.batches import Batch, BatchInputs, make_batch
 from fleetgen.domain.records import ALGORITHM, Interval, Stream, instant_of, is_batch_id, segment_of
 from fleetgen.errors import CannotCreate, DifferenceFound, FleetgenError, ManifestError, NoDataset, UsageError
@@ -55,8 +57,8 @@ def require_entry(dataset: Dataset, stream: Stream, batch_id: str) -> BatchEntry
     )
 
 
-def remake(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> tuple[BatchInputs, Batch]:
-    """Return a batch's inputs and the batch that follows from them; raise OtherAlgorithm if this code cannot make it."""
+def inputs_of(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> BatchInputs:
+    """Return a batch's inputs; raise OtherAlgorithm if this code cannot make it."""
     segments = dataset.segments(manifest)
     try:
         segment = segment_of(segments, stream, entry.batch_number)
@@ -67,9 +69,14 @@ def remake(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEnt
             f"Segment {segment.number} was made by algorithm {segment.algorithm}; this fleetgen has algorithm {ALGORITHM}. "
             "Use the version of fleetgen that the batch's meta names."
         )
-    inputs = BatchInputs(
+    return BatchInputs(
         stream, entry.batch_number, entry.interval, segment, segments[: segment.number], entry.company_count
     )
+
+
+def remake(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> tuple[BatchInputs, Batch]:
+    """Return a batch's inputs and the batch that follows from them; raise OtherAlgorithm if this code cannot make it."""
+    inputs = inputs_of(dataset, manifest, stream, entry)
     return inputs, make_batch(inputs)
 
 
@@ -87,10 +94,8 @@ def check(
         yield from check_manifest(dataset, manifest, stream)
         if newest is None:
             yield from check_order(dataset, manifest, stream)
-        for entry in entries(dataset, stream, newest):
-            if entry.batch_number >= manifest.head(stream).next_batch:
-                break  # published since the manifest was read
-            yield from check_batch(dataset, manifest, stream, entry)
+        for found in check_batches(dataset, manifest, stream, _known(dataset, manifest, stream, newest)):
+            yield from found
             done += 1
             progress(done)
     yield from check_companies_file(dataset)
@@ -100,6 +105,12 @@ def entries(dataset: Dataset, stream: Stream, newest: int | None) -> Iterable[Ba
     """Return the ledger's batches, or the newest of them."""
     ledger = dataset.ledgers[stream]
     return ledger.batches() if newest is None else ledger.newest_batches(newest)
+
+
+def _known(dataset: Dataset, manifest: Manifest, stream: Stream, newest: int | None) -> Iterator[BatchEntry]:
+    """Return those batches but for what was published since the manifest was read."""
+    known = manifest.head(stream).next_batch
+    return takewhile(lambda entry: entry.batch_number < known, entries(dataset, stream, newest))
 
 
 def check_manifest(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterator[Difference]:
@@ -139,16 +150,28 @@ def check_order(dataset: Dataset, manifest: Manifest, stream: Stream) -> Iterato
         yield Difference(stream, "ledger", f"ends with batch {number - 1}, the manifest with {head.next_batch - 1}")
 
 
-def check_batch(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> Iterator[Difference]:
-    """Check one batch; of one that was pruned, also meanwhile, only that it follows from its segment."""
-    found = list(_differences(dataset, manifest, stream, entry))
-    if found and entry.batch_number < pruned_before(dataset.layout, stream):
-        _, batch = remake(dataset, manifest, stream, entry)
-        found = list(_check_hash(stream, entry, expected_content(stream, batch, entry.schema_version)))
-    yield from found
+def check_batches(
+    dataset: Dataset, manifest: Manifest, stream: Stream, listed: Iterable[BatchEntry]
+) -> Iterator[list[Difference]]:
+    """Yield what is found in each batch; raise OtherAlgorithm for one that this code cannot make.
+
+    Of one that was pruned, also meanwhile, it is checked only that it follows from its segment.
+    """
+    pairs = ((entry, inputs_of(dataset, manifest, stream, entry)) for entry in listed)
+    for group in together.groups(pairs, lambda pair: pair[1]):
+        batches = together.make_batches([inputs for _, inputs in group])
+        for (entry, inputs), batch in zip(group, batches, strict=True):
+            content = expected_content(stream, batch, entry.schema_version)
+            found = list(_differences(dataset, inputs, entry, content))
+            if found and entry.batch_number < pruned_before(dataset.layout, stream):
+                found = list(_check_hash(stream, entry, content))
+            yield found
 
 
-def _differences(dataset: Dataset, manifest: Manifest, stream: Stream, entry: BatchEntry) -> Iterator[Difference]:
+def _differences(
+    dataset: Dataset, inputs: BatchInputs, entry: BatchEntry, content: ExpectedContent
+) -> Iterator[Difference]:
+    stream = inputs.stream
     try:
         meta = read_meta(dataset.layout, stream, entry.batch_id)
     except ValueError:
@@ -157,8 +180,6 @@ def _differences(dataset: Dataset, manifest: Manifest, stream: Stream, entry: Ba
     if meta is None:
         yield Difference(stream, entry.batch_id, "is missing: its folder or its meta was deleted")
         return
-    inputs, batch = remake(dataset, manifest, stream, entry)
-    content = expected_content(stream, batch, entry.schema_version)
     yield from _check_hash(stream, entry, content)
     expected = recording.batch_meta(inputs, content.parts, content.sha256, content.issues, entry.schema_version)
     wrong = [key for key, value in expected.items() if meta.get(key) != value and key != "generator_version"]

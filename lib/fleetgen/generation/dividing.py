@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
-from fleetgen.generation.checking import Difference, check_batch, check_companies_file, check_manifest, check_order
+from fleetgen.generation.checking import Difference, check_batches, check_companies_file, check_manifest, check_order
 from fleetgen.generation.dataset import Dataset
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
@@ -82,7 +82,7 @@ def _check_range(layout: Layout, manifest: Manifest, stream: Stream, start: int,
         for entry in dataset.ledgers[stream].entries_between(start, end)
         if isinstance(entry, BatchEntry) and entry.batch_number < known
     ]
-    found = [each for entry in entries for each in check_batch(dataset, manifest, stream, entry)]
+    found = [each for differences in check_batches(dataset, manifest, stream, entries) for each in differences]
     return _Checked(len(entries), found)
 
 

@@ -8,18 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Protocol
 
-from fleetgen.domain.batches import BatchInputs
+from fleetgen.domain.together import MOST_BATCHES, groups
 from fleetgen.errors import FleetgenError
-from fleetgen.generation.staging import Staged, stage_for_round
-
-Placed = tuple[Path, BatchInputs]
-"""A batch's inputs and the staging folder to make it in."""
+from fleetgen.generation.staging import Placed, Staged, stage_for_round
 
 _AHEAD = 4
-"""Batches a worker may be ahead of the commits."""
+"""Groups of batches that a worker may be ahead of the commits."""
 
 
 class Makers(Protocol):
@@ -36,11 +32,11 @@ class Makers(Protocol):
 class InTurn:
     """This process, one batch after the other."""
 
-    ahead = 0
+    ahead = MOST_BATCHES
 
     def staged(self, placed: Iterator[Placed]) -> Iterator[Staged]:
         """Stage each batch when it is asked for."""
-        return (stage_for_round(*each) for each in placed)
+        return stage_for_round(placed)
 
 
 class Processes:
@@ -49,7 +45,8 @@ class Processes:
     def __init__(self, jobs: int, start_worker: Callable[[], None]) -> None:
         self._jobs = jobs
         self._start_worker = start_worker
-        self.ahead = jobs * _AHEAD
+        self._groups_ahead = jobs * _AHEAD
+        self.ahead = (self._groups_ahead + 1) * MOST_BATCHES  # one of them is being committed
 
     def staged(self, placed: Iterator[Placed]) -> Iterator[Staged]:
         """Stage batches in the workers, which end with the last one; raise FleetgenError if one of them is killed."""
@@ -61,13 +58,17 @@ class Processes:
             raise FleetgenError("A worker process was killed; what was made is kept. Call again to go on.") from fault
 
     def _by(self, workers: ProcessPoolExecutor, placed: Iterator[Placed]) -> Iterator[Staged]:
-        waiting: deque[Future[Staged]] = deque()
-        for each in placed:
-            waiting.append(workers.submit(stage_for_round, *each))
-            if len(waiting) == self.ahead:
-                yield waiting.popleft().result()
+        waiting: deque[Future[list[Staged]]] = deque()
+        for group in groups(placed, lambda each: each[1]):
+            waiting.append(workers.submit(_staged, group))
+            if len(waiting) == self._groups_ahead:
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
+
+
+def _staged(group: list[Placed]) -> list[Staged]:
+    return list(stage_for_round(group))
 
 
 def local_makers(jobs: int, start_worker: Callable[[], None]) -> Makers:

@@ -1,11 +1,12 @@
 """Owns making a batch's files in a staging folder; a worker of a backfill does it just as a generator process does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fleetgen.cadence.clock import StopWatch
+from fleetgen.domain import together
 from fleetgen.domain.batches import Batch, BatchInputs, Piece, make_batch
 from fleetgen.domain.encoding import CHUNK_ROWS
 from fleetgen.domain.records import SCHEMA_VERSION
@@ -15,6 +16,9 @@ from fleetgen.storage import bronze
 
 _LARGE_ROWS = 4 * CHUNK_ROWS
 """Lines from which on a batch is worth a thread that hashes what is written."""
+
+Placed = tuple[Path, BatchInputs]
+"""A batch's inputs and the staging folder to make it in."""
 
 Progress = Callable[[], None]
 """Called with every chunk; may raise to give the batch up."""
@@ -38,10 +42,11 @@ def stage(
     progress: Progress = lambda: None,
     schema_version: int = SCHEMA_VERSION,
     durable: bool = True,
+    batch: Batch | None = None,
 ) -> Staged:
-    """Make a batch's data files in a folder that is emptied before."""
+    """Make a batch's data files in a folder that is emptied before; ``batch`` is what follows from the inputs, if known."""
     watch = StopWatch()
-    batch = make_batch(inputs)
+    batch = batch or make_batch(inputs)
     watch.lap("generate")
     with_truth = inputs.segment.settings.quality is not None
     bronze.start_batch(folder, with_truth)
@@ -61,12 +66,18 @@ def finish(staged: Staged, clock_meta: dict[str, Any], durable: bool = True) -> 
     bronze.finish_batch(staged.folder, staged.meta | clock_meta, durable)
 
 
-def stage_for_round(folder: Path, inputs: BatchInputs, durable: bool = False) -> Staged:
-    """Make a batch's files and its whole meta; usually they are made durable with those of the round."""
-    end = inputs.interval.end
-    staged = stage(folder, inputs, durable=durable)
-    finish(staged, recording.clock_meta(end, end, end), durable=durable)
-    return staged
+def stage_for_round(placed: Iterable[Placed], durable: bool = False) -> Iterator[Staged]:
+    """Make the files of batches and their whole metas; usually they are made durable with those of the round.
+
+    Small neighbours are made at once, when the first of them is asked for.
+    """
+    for group in together.groups(placed, lambda each: each[1]):
+        batches = together.make_batches([inputs for _, inputs in group])
+        for (folder, inputs), batch in zip(group, batches, strict=True):
+            end = inputs.interval.end
+            staged = stage(folder, inputs, durable=durable, batch=batch)
+            finish(staged, recording.clock_meta(end, end, end), durable=durable)
+            yield staged
 
 
 def _pieces(batch: Batch, blocks: range, progress: Progress) -> Iterator[Piece]:

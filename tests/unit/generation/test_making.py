@@ -10,7 +10,8 @@ import pytest
 from fleetgen.domain.batches import BatchInputs
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
-from fleetgen.generation.making import InTurn, Makers, Placed, Processes, local_makers
+from fleetgen.generation.making import InTurn, Makers, Processes, local_makers
+from fleetgen.generation.staging import Placed
 from support.domain_cases import QUARTER, emulated, only_segment
 
 SEGMENT = only_segment(emulated())

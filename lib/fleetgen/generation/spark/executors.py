@@ -17,11 +17,10 @@ from pyspark import SparkContext
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
-from fleetgen.generation.making import Placed
 from fleetgen.generation.spark.session import FAULTS, Cluster, gave_up, session
 from fleetgen.generation.spark.shipping import pack
 from fleetgen.generation.spark.tasks import Answer, Block, Failed, Made, NotShared, Run, machine, stage_blocks
-from fleetgen.generation.staging import Staged
+from fleetgen.generation.staging import Placed, Staged
 from fleetgen.storage.bronze import discard_staged
 from fleetgen.storage.files import make_folder
 from fleetgen.storage.layout import Layout

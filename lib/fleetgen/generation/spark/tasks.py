@@ -76,11 +76,12 @@ def _staged(run: Run, block: Block, attempt: int) -> Answer:
     durable = (
         machine() != run.machine
     )  # the driver's sync of a whole file system reaches its own machine's writes alone
+    batches = stage_for_round([(own_folder(run, folder, attempt), inputs) for folder, inputs in block], durable)
     try:
-        for folder, inputs in block:
+        for _ in block:
             if not run.mark.is_dir():
                 return NotShared(socket.gethostname())
-            staged = stage_for_round(own_folder(run, folder, attempt), inputs, durable)
+            staged = next(batches)
             made.append(Made(staged.folder, staged.meta, staged.phases))
     except (OSError, FleetgenError) as fault:
         return Failed(fault)
