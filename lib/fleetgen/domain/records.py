@@ -5,7 +5,7 @@ How values are drawn is left to `companies` and `drivers`, how they are written 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal, get_args
 
@@ -17,6 +17,8 @@ SCHEMA_VERSION = 2
 
 SECOND = 1_000_000
 """Microseconds in a second: instants are whole microseconds since 1970-01-01T00:00:00Z."""
+_EPOCH = datetime(1970, 1, 1)
+"""Without its zone, which is written as Z."""
 
 Geography = Literal["US", "EU", "SA", "AUS"]
 EventType = Literal["start driving", "stopped driving", "delivered"]
@@ -83,7 +85,7 @@ def utc(instant: int) -> datetime:
 
 def iso(instant: int) -> str:
     """Return an instant as ``2026-01-31T12:00:00.000000Z``; always six decimals."""
-    return utc(instant).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return f"{(_EPOCH + timedelta(microseconds=instant)).isoformat(timespec='microseconds')}Z"
 
 
 def instant(text: str) -> int:

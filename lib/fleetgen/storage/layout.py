@@ -8,7 +8,7 @@ from fleetgen.domain.records import Stream
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one data directory."""
+    """The paths of one data directory. Those asked for with each batch are joined at once: a join takes microseconds."""
 
     data: Path
 
@@ -64,25 +64,25 @@ class Layout:
 
     def stream(self, stream: Stream) -> Path:
         """The folder of a stream's batches."""
-        return self.raw / stream
+        return self.data.joinpath("raw", stream)
 
     def batch(self, stream: Stream, batch_id: str) -> Path:
-        return self.stream(stream) / batch_id
+        return self.data.joinpath("raw", stream, batch_id)
 
     def truth(self, stream: Stream, batch_id: str) -> Path:
         """The folder that says what was injected into a batch, apart from bronze."""
-        return self.truths(stream) / batch_id
+        return self.data.joinpath("truth", stream, batch_id)
 
     def truths(self, stream: Stream) -> Path:
         """The folder of the truths of a stream's batches."""
-        return self.data / "truth" / stream
+        return self.data.joinpath("truth", stream)
 
     def batch_meta(self, stream: Stream, batch_id: str) -> Path:
-        return self.batch(stream, batch_id) / "batch_meta.json"
+        return self.data.joinpath("raw", stream, batch_id, "batch_meta.json")
 
     def staged(self, stream: Stream, place: int | None = None) -> Path:
         """The folder in which a stream makes its next batch; several are made at once in numbered places."""
-        return self.staging / (stream if place is None else f"{stream}-{place}")
+        return self.data.joinpath(".staging", stream if place is None else f"{stream}-{place}")
 
     def ledger(self, stream: Stream) -> Path:
         return self.manifests / "ledger" / f"{stream}.jsonl"
