@@ -14,9 +14,10 @@ from tempfile import TemporaryDirectory
 from report import print_goal, print_head, print_table, seconds_of
 
 from fleetgen.config.loading import load
+from fleetgen.domain import together
 from fleetgen.domain.records import SECOND, Stream, instant
 from fleetgen.generation.backfilling import Backfill, Span
-from fleetgen.generation.checking import check, remake
+from fleetgen.generation.checking import check, inputs_of
 from fleetgen.generation.dataset import Dataset
 from fleetgen.generation.dividing import check_by_processes
 from fleetgen.storage.files import replace_file, sync_folder, write_file
@@ -49,13 +50,14 @@ def verify(dataset: Dataset, jobs: int) -> None:
 
 
 def make_all(dataset: Dataset) -> None:
-    """Make every batch again."""
+    """Make every batch again, small neighbours at once."""
     manifest = dataset.manifest()
     for stream in Stream:
-        for entry in dataset.ledgers[stream].batches():
-            _, batch = remake(dataset, manifest, stream, entry)
-            for _ in batch.pieces():
-                pass
+        listed = (inputs_of(dataset, manifest, stream, entry) for entry in dataset.ledgers[stream].batches())
+        for group in together.groups(listed, lambda inputs: inputs):
+            for batch in together.make_batches(group):
+                for _ in batch.pieces():
+                    pass
 
 
 def publish_singly(layout: Layout, target: Path) -> None:
