@@ -97,10 +97,7 @@ class Reader:
 
     def start_set(self) -> None:
         """Start the set of the checkout in another terminal, and wait until it works."""
-        self._beside("bin/fleetgen up")
-        with suppress(AssertionError):
-            wait_for(lambda: _STARTED.search(self.transcript), 40, "The set")
-        assert _STARTED.search(self.transcript), self.transcript
+        self._works(self._beside("bin/fleetgen up"))
 
     def read(self, block: Block) -> None:
         """Do what a block says."""
@@ -131,7 +128,10 @@ class Reader:
         command = self._here(step.command).replace("make run", "bin/fleetgen up")
         shown = [self._here(line) for line in step.shown] if step.shown is not None else None
         if _FOREGROUND.match(command) or _FOLLOWING.search(command):
-            self._see(step, self._beside(command), shown or [])
+            screen = self._beside(command)
+            self._see(step, screen, shown or [])
+            if _FOREGROUND.match(command):
+                self._works(screen)  # what is asked next is answered by a set that is there
             return
         printed = self._type(command).rstrip().splitlines()
         is_refused = shown is not None and any(line.startswith("fleetgen: ") for line in (*shown, *printed))
@@ -141,6 +141,12 @@ class Reader:
         if shown:
             difference = differs(shown, printed, self.exact)
             assert not difference, f"line {step.line}: {command}\n{difference}"
+
+    def _works(self, screen: "Screen") -> None:
+        """Wait until a set that was started has carried a batch."""
+        with suppress(AssertionError):
+            wait_for(lambda: _STARTED.search(screen.shown), 40, "The set")
+        assert _STARTED.search(screen.shown), screen.shown
 
     def _see(self, step: Step, screen: "Screen", lines: Sequence[str]) -> None:
         """Wait until a command that goes on has shown the lines of the page, in any order."""
