@@ -78,6 +78,7 @@ def main() -> None:
     try:
         supervisord.main()
     except KeyboardInterrupt:
+        exec("pass")  # noqa: S102 - see fleetgen/__main__.py
         sys.exit(128 + signal.SIGINT)
     except Exception as fault:
         if _Supervisor.runs:
