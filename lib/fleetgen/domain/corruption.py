@@ -231,18 +231,15 @@ def _day_part(words: Words) -> NDArray[np.int64]:
 
 def _published(lines: Lines, issues: Issues, cuts: _Cuts, inserted: list[Spans]) -> tuple[Bytes, Offsets]:
     """Return the block with its issues, and where each line starts in it."""
-    before = Spans(lines.text, cuts.line_starts, cuts.firsts - cuts.line_starts)
-    after = Spans(lines.text, cuts.lasts, cuts.line_ends - cuts.lasts)
-    runs = [before, *inserted, after]
     widths = np.diff(lines.ends, prepend=0)
-    widths[issues.rows] = total_widths(runs)
+    widths[issues.rows] += total_widths(inserted) - (cuts.lasts - cuts.firsts)
     origin = origins(issues, len(widths))
     widths = widths[origin]
     ends = np.cumsum(widths)
     at = ends - widths
     out = np.empty(int(ends[-1]), np.uint8)
-    _copy_kept(out, lines.text, np.append(0, ends[issues.rows]), cuts)
-    copy_joined(out, at[issues.rows], runs)
+    _copy_kept(out, lines.text, ends[issues.rows] - (cuts.line_ends - cuts.lasts), cuts)
+    copy_joined(out, at[issues.rows] + cuts.firsts - cuts.line_starts, inserted)
     slashed = cuts.ways == _SLASHES
     for dash in _DASHES:
         out[at[issues.rows[slashed]] + (cuts.value_starts - cuts.line_starts)[slashed] + dash] = ord("/")
@@ -251,10 +248,10 @@ def _published(lines: Lines, issues: Issues, cuts: _Cuts, inserted: list[Spans])
     return out, at
 
 
-def _copy_kept(out: Bytes, text: Bytes, at: Offsets, cuts: _Cuts) -> None:
-    """Copy what lies before, between and after the lines with an issue: long runs where these are few, else few runs."""
-    firsts, lasts = np.append(0, cuts.line_ends), np.append(cuts.line_starts, len(text))
-    runs = np.column_stack((at, firsts, lasts))[firsts < lasts]
+def _copy_kept(out: Bytes, text: Bytes, resumed: Offsets, cuts: _Cuts) -> None:
+    """Copy what lies before, between and after the cuts; ``resumed`` says where what comes after each of them goes on."""
+    firsts, lasts = np.append(0, cuts.lasts), np.append(cuts.firsts, len(text))
+    runs = np.column_stack((np.append(0, resumed), firsts, lasts))[firsts < lasts]
     target, source = out.data, text.data
     for place, first, last in runs.tolist():
         target[place : place + last - first] = source[first:last]
