@@ -23,8 +23,10 @@ from fleetgen.domain.text import (
     Spans,
     copy,
     copy_joined,
+    copy_uneven,
     joined,
     numbers,
+    quoted_instants,
     spread,
     total_widths,
 )
@@ -45,6 +47,8 @@ WRONG_WORDS = (b'"yesterday"', b'"not a timestamp"', b'"now"')
 _TIME_WIDTH = len('"0000-00-00T00:00:00.000000Z"')
 _DAY = 86_400 * SECOND
 _FARTHEST_YEARS = 50
+_LONG = 1024
+"""Bytes; to copy so many by themselves takes no longer than among others as wide."""
 _RECORD_ID = b',"record_id":"'
 _ID_HOLE = b"00000000-0000-0000-0000-000000000000"
 
@@ -218,9 +222,7 @@ def _outside(issues: Issues, interval: Interval) -> Spans:
         below(issues.values, 3).astype(np.int64),
         (interval.start - 1 - within_a_day, interval.end + within_a_day, interval.end + years * (365 * _DAY)),
     )
-    text = np.datetime_as_string(instants.astype("datetime64[us]"), unit="us").astype("S26")
-    quoted = np.char.add(np.char.add(b'"', text), b'Z"')
-    return Spans(quoted.view(np.uint8), np.arange(len(quoted)) * _TIME_WIDTH, np.full(len(quoted), _TIME_WIDTH))
+    return quoted_instants(instants)
 
 
 def _day_part(words: Words) -> NDArray[np.int64]:
@@ -250,10 +252,12 @@ def _published(lines: Lines, issues: Issues, cuts: _Cuts, inserted: list[Spans])
 
 def _copy_kept(out: Bytes, text: Bytes, resumed: Offsets, cuts: _Cuts) -> None:
     """Copy what lies before, between and after the cuts; ``resumed`` says where what comes after each of them goes on."""
-    firsts, lasts = np.append(0, cuts.lasts), np.append(cuts.firsts, len(text))
-    runs = np.column_stack((np.append(0, resumed), firsts, lasts))[firsts < lasts]
+    at, firsts, lasts = np.append(0, resumed), np.append(0, cuts.lasts), np.append(cuts.firsts, len(text))
+    is_long = lasts - firsts > _LONG
+    short = ~is_long
+    copy_uneven(out, at[short], Spans(text, firsts[short], (lasts - firsts)[short]))
     target, source = out.data, text.data
-    for place, first, last in runs.tolist():
+    for place, first, last in np.column_stack((at, firsts, lasts))[is_long].tolist():
         target[place : place + last - first] = source[first:last]
 
 

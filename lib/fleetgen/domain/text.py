@@ -11,13 +11,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetgen.domain.records import SECOND
+
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 Text = NDArray[np.void]
 """(n,): a row's bytes per item, all rows equally wide."""
 
+_STEP = 64
+"""Bytes; a power of two."""
+
 _GROUP = 10_000
 _GROUP_DIGITS = 4
+_DAY_MINUTES = 24 * 60
+_QUOTED = [("day", "V12"), ("minute", "V5"), ("second", "V4"), ("millisecond", "V3"), ("microsecond", "V5")]
+"""The parts of an instant as JSON."""
 _POWERS_OF_TEN = 10 ** np.arange(1, 19)
 
 
@@ -62,6 +70,18 @@ def copy(out: Bytes, at: Offsets, spans: Spans) -> None:
     for width, rows in _by_width(spans.widths):
         if width:
             _windows(out, width)[at[rows]] = _windows(spans.source, width)[spans.starts[rows]]
+
+
+def copy_uneven(out: Bytes, at: Offsets, spans: Spans) -> None:
+    """Do what `copy` does, for spans of so many widths that each of them is of few.
+
+    A wide span is copied by two assignments, some steps from its start on and one step up to its end: so few widths are left.
+    """
+    is_wide = spans.widths > _STEP
+    copy(out, at, spans._replace(widths=np.where(is_wide, spans.widths & -_STEP, spans.widths)))
+    wide = np.flatnonzero(is_wide & (spans.widths % _STEP > 0))
+    last = spans.widths[wide] - _STEP
+    copy(out, at[wide] + last, Spans(spans.source, spans.starts[wide] + last, np.full(len(wide), _STEP)))
 
 
 def _by_width(widths: Offsets) -> Iterator[tuple[int, Offsets | slice]]:
@@ -115,6 +135,28 @@ def numbers(values: Offsets) -> Spans:
     widths = np.searchsorted(_POWERS_OF_TEN, values, side="right") + 1
     ends = np.arange(1, len(values) + 1) * (len(groups) * _GROUP_DIGITS)
     return Spans(digits.view(np.uint8).reshape(-1), ends - widths, widths)
+
+
+def quoted_instants(instants: Offsets) -> Spans:
+    """Return instants, microseconds since the epoch, as JSON: ISO 8601 with six decimals and Z; few days should occur."""
+    minutes, microseconds = np.divmod(instants, 60 * SECOND)
+    seconds, microseconds = np.divmod(microseconds, SECOND)
+    days, minutes = np.divmod(minutes, _DAY_MINUTES)
+    milliseconds, microseconds = np.divmod(microseconds, 1000)
+    distinct, which = np.unique(days, return_inverse=True)
+    text = np.empty(len(instants), _QUOTED)
+    text["day"] = np.array([f'"{day}T' for day in distinct.astype("datetime64[D]")], "S12").view("V12").take(which)
+    text["minute"] = _minutes_of_day().take(minutes)
+    text["second"] = decimals(":{:02d}.", 60).take(seconds)
+    text["millisecond"] = decimals("{:03d}", 1000).take(milliseconds)
+    text["microsecond"] = decimals('{:03d}Z"', 1000).take(microseconds)
+    width = text.dtype.itemsize
+    return Spans(text.view(np.uint8), np.arange(len(text)) * width, np.full(len(text), width))
+
+
+@cache
+def _minutes_of_day() -> Text:
+    return np.array([f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(_DAY_MINUTES)], "S5").view("V5")
 
 
 @cache
