@@ -23,6 +23,7 @@ from deltalake import DeltaTable
 from fleetgen.cli import tables as commands
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError, SystemLacks, UsageError
+from fleetgen.medallion.embedded import upkeep
 from fleetgen.medallion.embedded.engine import EmbeddedEngine
 from fleetgen.medallion.embedded.reading import FORMS, NoTables, table_facts
 from fleetgen.medallion.embedded.tables import DamagedTable
@@ -268,6 +269,14 @@ def test_duckdb_begins_anew_now_and_then_and_the_tables_are_the_same(
     assert contents(layout) == undisturbed
 
 
+@pytest.fixture
+def soon_due(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let a table be due after fewer commits than there are batches; return how many."""
+    monkeypatch.setattr(upkeep, "DUE_COMMITS", 20)
+    return upkeep.DUE_COMMITS
+
+
+@pytest.mark.usefixtures("soon_due")
 def test_readers_see_whole_batches_while_tables_are_written_and_compacted(layout: Layout) -> None:
     # given readers with DuckDB and with Polars
     carrier, over, faults, reads = engine(layout, keep_seconds=30), threading.Event(), [], Counter[str]()
@@ -305,10 +314,10 @@ def test_readers_see_whole_batches_while_tables_are_written_and_compacted(layout
     assert len(DeltaTable(str(layout.data / "staged" / "events")).file_uris()) < len(expected)
 
 
-def test_a_reader_that_began_before_a_compaction_can_finish(layout: Layout) -> None:
+def test_a_reader_that_began_before_a_compaction_can_finish(layout: Layout, soon_due: int) -> None:
     # given a table of many files, and readers that have just learnt which
     carrier, entries = engine(layout), batches(layout, Stream.EVENTS)
-    for entry in entries[:DUE_COMMITS]:
+    for entry in entries[:soon_due]:
         carrier.carry(Stream.EVENTS, [entry])
     path = str(layout.data / "staged" / "events")
     before, lazily = DeltaTable(path), pl.scan_delta(path)
@@ -317,7 +326,7 @@ def test_a_reader_that_began_before_a_compaction_can_finish(layout: Layout) -> N
         pass
     assert len(DeltaTable(path).file_uris()) == 1 < len(before.file_uris())
     # then they find every row
-    expected = sum(entry.valid_count for entry in entries[:DUE_COMMITS])
+    expected = sum(entry.valid_count for entry in entries[:soon_due])
     found = duckdb.connect().execute("SELECT count(*) FROM read_parquet(?)", [before.file_uris()]).fetchone()
     assert found == (expected,)
     assert lazily.collect().height == expected

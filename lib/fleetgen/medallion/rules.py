@@ -5,7 +5,7 @@ all lines of a batch must be judged together, for a duplicate is known by its or
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,7 +13,6 @@ import duckdb
 
 from fleetgen.domain.records import COMPANY_FIELDS, EVENT_FIELDS, EVENT_TYPES, GEOGRAPHIES, Stream
 from fleetgen.domain.schemas import schema_text
-from fleetgen.medallion.statements import parsed
 
 RULES = (
     "empty_line",
@@ -61,7 +60,6 @@ class _Form:
 
     @property
     def identity(self) -> str:
-        """The field that tells the records apart."""
         return self.fields[0]
 
     def place(self, field: str) -> str:
@@ -93,19 +91,24 @@ def record_columns(stream: Stream) -> dict[str, str]:
     return {name: types.get(name, "VARCHAR") for name in form.fields}
 
 
-def judge(connection: duckdb.DuckDBPyConnection, stream: Stream, lines: str = "lines", judged: str = "judged") -> None:
-    """Judge the lines of whole batches, and leave the judged rows in a temporary table.
+def judged_columns(stream: Stream) -> dict[str, str]:
+    """Return the columns of judged lines, with their DuckDB types."""
+    texts = dict.fromkeys(("rule", "field", "raw"), "VARCHAR")
+    return dict.fromkeys(("batch_number", "line", "size_bytes"), "BIGINT") | texts | record_columns(stream)
 
-    ``lines`` names a relation with ``batch_number``, ``line`` (from 1), ``raw`` (text; bytes that are no UTF-8 stand in
+
+def judge(run: Callable[[str], duckdb.DuckDBPyConnection], stream: Stream) -> None:
+    """Judge the lines of whole batches, and leave the judged rows in ``judged``, empty before as ``repeated_lines`` is.
+
+    ``lines`` is a relation with ``batch_number``, ``line`` (from 1), ``raw`` (text; bytes that are no UTF-8 stand in
     it in some readable form), ``valid_utf8``, ``size_bytes``, and the batch's ``interval_start`` and ``interval_end``
     (microseconds since the epoch). A judged row has ``batch_number``, ``line``, ``rule`` (NULL: accepted), ``field``
     (which one the rule found at fault), ``raw`` and ``size_bytes`` (of rejected lines), and the typed fields.
     """
-    connection.execute(parsed(_repeated_lines(lines)))
-    connection.execute(parsed(f"CREATE OR REPLACE TEMP TABLE {judged} AS {judgement(stream, lines)}"))
-    if connection.execute(parsed(_repeated_ids(stream, judged))).fetchone() is not None:
-        connection.execute(_reject_repeated_ids(stream, lines, judged))
-    connection.execute("DROP TABLE repeated_lines")
+    run(_REPEATED_LINES)
+    run(f"INSERT INTO judged BY NAME {judgement(stream, 'lines')}")
+    if run(_repeated_ids(stream)).fetchone() is not None:
+        run(_reject_repeated_ids(stream))
 
 
 def identity(stream: Stream) -> str:
@@ -113,13 +116,11 @@ def identity(stream: Stream) -> str:
     return _form(stream).identity
 
 
-def _repeated_lines(lines: str) -> str:
-    """Find lines that stand in their batch before, byte for byte: by hash first, then by text."""
-    return f"""
-        CREATE OR REPLACE TEMP TABLE repeated_lines AS
-        SELECT batch_number, line FROM {lines}
-        WHERE hash(batch_number, raw) IN (SELECT hash(batch_number, raw) FROM {lines} GROUP BY 1 HAVING count(*) > 1)
-        QUALIFY line > min(line) OVER (PARTITION BY batch_number, raw)"""
+_REPEATED_LINES = """
+    INSERT INTO repeated_lines SELECT batch_number, line FROM lines
+    WHERE hash(batch_number, raw) IN (SELECT hash(batch_number, raw) FROM lines GROUP BY 1 HAVING count(*) > 1)
+    QUALIFY line > min(line) OVER (PARTITION BY batch_number, raw)"""
+"""Find lines that stand in their batch before, byte for byte: by hash first, then by text."""
 
 
 def judgement(stream: Stream, lines: str) -> str:
@@ -268,9 +269,9 @@ def _faulty_field(form: _Form) -> str:
     return f"CASE rule {' '.join(cases)} END"
 
 
-def _repeated_ids(stream: Stream, judged: str) -> str:
+def _repeated_ids(stream: Stream) -> str:
     return f"""
-        SELECT 1 FROM {judged} WHERE rule IS NULL
+        SELECT 1 FROM judged WHERE rule IS NULL
         GROUP BY hash(batch_number, {identity(stream)}) HAVING count(*) > 1 LIMIT 1"""
 
 
@@ -290,10 +291,10 @@ def repeated_records(stream: Stream, judged: str) -> str:
         ) WHERE place > 1"""
 
 
-def _reject_repeated_ids(stream: Stream, lines: str, judged: str) -> str:
+def _reject_repeated_ids(stream: Stream) -> str:
     nulls = ", ".join(f"{field} = NULL" for field in _form(stream).fields)
     return f"""
-        UPDATE {judged} SET rule = rejected.rule, raw = left(lines.raw, {KEPT_CHARACTERS}),
+        UPDATE judged SET rule = rejected.rule, raw = left(lines.raw, {KEPT_CHARACTERS}),
             size_bytes = lines.size_bytes, {nulls}
-        FROM ({repeated_records(stream, judged)}) AS rejected JOIN {lines} AS lines USING (batch_number, line)
-        WHERE {judged}.batch_number = rejected.batch_number AND {judged}.line = rejected.line"""
+        FROM ({repeated_records(stream, "judged")}) AS rejected JOIN lines USING (batch_number, line)
+        WHERE judged.batch_number = rejected.batch_number AND judged.line = rejected.line"""

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetgen.domain.records import ISSUE_TYPES, Stream
+from fleetgen.medallion.embedded.budget import carrying
+from fleetgen.medallion.embedded.database import Database
 from fleetgen.medallion.issues import ISSUE_OF_RULE
 from fleetgen.medallion.lines import split_lines
 from fleetgen.medallion.rules import KEPT_CHARACTERS, RULES, judge, record_columns
@@ -21,24 +23,24 @@ from support.nasty_lines import END, NASTY, START, event, record
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"threads": 2}) as opened:
-        opened.execute("SET TimeZone = 'UTC'")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with closing(Database(carrying(), tmp_path_factory.mktemp("spill"))) as opened:
         yield opened
 
 
-def judged(connection: duckdb.DuckDBPyConnection, *contents: bytes) -> list[dict[str, Any]]:
+def judged(database: Database, *contents: bytes, few: bool = True) -> list[dict[str, Any]]:
     """Judge files, each of them a batch of events, in one go."""
     pieces = [split_lines(content, 1, number, START, END) for number, content in enumerate(contents)]
-    connection.register("lines", pa.Table.from_batches(pieces))
-    judge(connection, Stream.EVENTS)
     columns = ", ".join(["batch_number", "line", "rule", "field", "raw", "size_bytes", "event_id", "event_type"])
-    found = connection.execute(f"SELECT {columns} FROM judged ORDER BY batch_number, line").fetchall()
+    with database.working(Stream.EVENTS, few), database.shown("lines", pa.Table.from_batches(pieces)):
+        judge(database.run, Stream.EVENTS)
+        found = database.run(f"SELECT {columns} FROM judged ORDER BY batch_number, line").fetchall()
     return [dict(zip(columns.split(", "), row, strict=True)) for row in found]
 
 
-def test_each_nasty_line_becomes_what_is_agreed(connection: duckdb.DuckDBPyConnection) -> None:
-    rows = judged(connection, b"\n".join(each.line for each in NASTY))
+@pytest.mark.parametrize("few", [True, False])
+def test_each_nasty_line_becomes_what_is_agreed(database: Database, few: bool) -> None:
+    rows = judged(database, b"\n".join(each.line for each in NASTY), few=few)
     assert [row["line"] for row in rows] == list(range(1, len(NASTY) + 1))
     told = [(each.what, row["rule"], row["field"]) for each, row in zip(NASTY, rows, strict=True)]
     assert told == [(each.what, each.rule, each.field) for each in NASTY]
@@ -48,8 +50,8 @@ def test_nasty_lines_need_every_rule() -> None:
     assert {each.rule for each in NASTY} == {None, *RULES}
 
 
-def test_rejected_lines_are_kept_with_their_size(connection: duckdb.DuckDBPyConnection) -> None:
-    for each, row in zip(NASTY, judged(connection, b"\n".join(each.line for each in NASTY)), strict=True):
+def test_rejected_lines_are_kept_with_their_size(database: Database) -> None:
+    for each, row in zip(NASTY, judged(database, b"\n".join(each.line for each in NASTY)), strict=True):
         if each.rule is None:
             assert row["raw"] is None
             assert row["event_id"] == json.loads(each.line)["event_id"]
@@ -59,19 +61,18 @@ def test_rejected_lines_are_kept_with_their_size(connection: duckdb.DuckDBPyConn
             assert row["size_bytes"] == len(each.line) or each.rule == "invalid_utf8"
 
 
-def test_batches_that_are_judged_together_do_not_see_each_other(connection: duckdb.DuckDBPyConnection) -> None:
-    rows = judged(connection, event(1) + b"\n" + event(1) + b"\n", event(1) + b"\n")
+def test_batches_that_are_judged_together_do_not_see_each_other(database: Database) -> None:
+    rows = judged(database, event(1) + b"\n" + event(1) + b"\n", event(1) + b"\n")
     assert [row["rule"] for row in rows] == [None, "duplicate", None]
 
 
-def test_no_lines_are_judged_to_none(connection: duckdb.DuckDBPyConnection) -> None:
-    assert judged(connection, b"") == []
+def test_no_lines_are_judged_to_none(database: Database) -> None:
+    assert judged(database, b"") == []
 
 
 @given(st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=8))
-def test_any_bytes_end_in_one_row_a_line(lines: list[bytes]) -> None:
-    with duckdb.connect(config={"threads": 1}) as connection:
-        rows = judged(connection, b"".join(line + b"\n" for line in lines))
+def test_any_bytes_end_in_one_row_a_line(database: Database, lines: list[bytes]) -> None:
+    rows = judged(database, b"".join(line + b"\n" for line in lines))
     assert [row["line"] for row in rows] == list(range(1, len(lines) + 1))
     assert all(row["rule"] in RULES for row in rows)
 
@@ -88,7 +89,7 @@ def refuse(constant: str) -> None:
 
 
 @given(_JSON, st.integers(0, 30), st.sampled_from(["", ",", "}", "]", "1", "nan"]))
-def test_what_is_json_is_what_python_takes_for_json(value: object, cut: int, tail: str) -> None:
+def test_what_is_json_is_what_python_takes_for_json(database: Database, value: object, cut: int, tail: str) -> None:
     # given a JSON text that may be torn and may have something behind it
     text = json.dumps(value)
     text = (text[: len(text) - cut] if cut < 5 else text) + tail
@@ -97,16 +98,14 @@ def test_what_is_json_is_what_python_takes_for_json(value: object, cut: int, tai
         expected = True
     except ValueError:
         expected = False
-    with duckdb.connect(config={"threads": 1}) as connection:
-        [row] = judged(connection, text.encode(errors="replace") + b"\n") if text.strip() else [{"rule": "empty_line"}]
+    [row] = judged(database, text.encode(errors="replace") + b"\n") if text.strip() else [{"rule": "empty_line"}]
     if "\\ud" not in text:  # a lone surrogate is no text that can be stored
         assert (row["rule"] not in ("invalid_json", "empty_line")) is expected
 
 
 @given(st.sampled_from(sorted(record(1))), _JSON)
-def test_a_changed_field_is_rejected_unless_it_is_the_same(field: str, value: object) -> None:
-    with duckdb.connect(config={"threads": 1}) as connection:
-        [row] = judged(connection, event(1, **{field: value}) + b"\n")
+def test_a_changed_field_is_rejected_unless_it_is_the_same(database: Database, field: str, value: object) -> None:
+    [row] = judged(database, event(1, **{field: value}) + b"\n")
     assert (row["rule"] is None) is (value == record(1)[field])
 
 

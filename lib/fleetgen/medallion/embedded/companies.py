@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
+from fleetgen.medallion.embedded.database import Database
 from fleetgen.medallion.embedded.tables import Table
 
 _ASKED_AT_ONCE = 500
@@ -60,32 +61,27 @@ class Companies:
         self._index.close()
 
     @contextmanager
-    def known(
-        self, connection: duckdb.DuckDBPyConnection, events: str = "FROM judged WHERE rule IS NULL"
-    ) -> Iterator[None]:
+    def known(self, database: Database, events: str = "FROM judged WHERE rule IS NULL") -> Iterator[None]:
         """Leave those companies of some events that silver knows in a relation `known_companies` for a while.
 
         In the end the others are noted as ones of which events are written.
         """
-        found = connection.execute(f"SELECT DISTINCT company_id FROM ({events}) ORDER BY 1")
+        found = database.run(f"SELECT DISTINCT company_id FROM ({events}) ORDER BY 1")
         known, strange = [], []
         for names in _some(found):
             states = self._states(names)
             known.append(pa.array((name for name in names if states.get(_key(name))), pa.string()))
             strange += [key for name in names if (key := _key(name)) not in states]
-        connection.register("known_companies", pa.table({"company_id": pa.chunked_array(known, pa.string())}))
-        try:
+        with database.shown("known_companies", pa.table({"company_id": pa.chunked_array(known, pa.string())})):
             yield
-        finally:
-            connection.unregister("known_companies")
         if strange:
             with self._writing():
                 self._index.executemany(_NOTE, ((key,) for key in strange))
                 self._has(Stream.EVENTS, self._unknown.last_batch(Stream.EVENTS))
 
-    def welcome(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def welcome(self, database: Database) -> None:
         """Let the judged companies be known, and delete what was written while they were not."""
-        found = connection.execute("SELECT company_id FROM judged WHERE rule IS NULL ORDER BY 1")
+        found = database.run("SELECT company_id FROM judged WHERE rule IS NULL ORDER BY 1")
         with self._writing():
             for names in _some(found):
                 self._welcome(names)

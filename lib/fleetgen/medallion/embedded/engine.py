@@ -21,8 +21,8 @@ from fleetgen.medallion.embedded.budget import Budget, carrying
 from fleetgen.medallion.embedded.commits import DataFile
 from fleetgen.medallion.embedded.companies import Companies
 from fleetgen.medallion.embedded.database import Database
-from fleetgen.medallion.embedded.files import write_few_rows, write_rows
-from fleetgen.medallion.embedded.pieces import judged_in_pieces, registered
+from fleetgen.medallion.embedded.files import Run, write_few_rows, write_rows
+from fleetgen.medallion.embedded.pieces import judged_in_pieces
 from fleetgen.medallion.embedded.table_set import TableSet
 from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table
 from fleetgen.medallion.embedded.totals import totals
@@ -97,24 +97,22 @@ class EmbeddedEngine:
 
     def _carry(self, stream: Stream, entries: Sequence[BatchEntry], carried: Carried) -> None:
         lines, size = sum(each.record_count for each in entries), sum(each.bytes for each in entries)
-        self._database.suit(few=lines <= _FEW_LINES and size <= _FEW_BYTES)
-        keep_batches(self._connection, stream, entries)
-        with self._judged(stream, entries) as files:
-            self._beat()
-            self._fill(stream, entries[-1].batch_number, files, carried)
-            self._count(entries, carried)
-        self._database.end_pass()
-        if self._is_large(entries):
-            self._database.renew()
+        few = lines <= _FEW_LINES and size <= _FEW_BYTES
+        with self._database.working(stream, few, in_pieces=self._is_large(entries)):
+            keep_batches(self._database, stream, entries)
+            with self._judged(stream, entries) as files:
+                self._beat()
+                self._fill(stream, entries[-1].batch_number, files, carried)
+                self._count(entries, carried)
 
     def _fill(self, stream: Stream, last: int, files: Mapping[str, list[DataFile]], carried: Carried) -> None:
         """Commit to each table what it lacks of the batches up to this one; some files are written already."""
         watch = StopWatch()
         self._write(silver_of(stream), stream, last, files, carried)
         if stream is Stream.COMPANIES:
-            self._companies.welcome(self._connection)
+            self._companies.welcome(self._database)
         watch.lap("silver")
-        with self._companies.known(self._connection) if stream is Stream.EVENTS else nullcontext():
+        with self._companies.known(self._database) if stream is Stream.EVENTS else nullcontext():
             self._write(gold_of(stream), stream, last, {}, carried)
         watch.lap("gold")
         carried.silver_to_gold_seconds += watch.phases["gold"]
@@ -135,10 +133,9 @@ class EmbeddedEngine:
             with judged_in_pieces(self._connection, stream, read, folders, name) as files:
                 yield files
             return
-        with registered(self._connection, "lines", read_batches(self._layout, stream, entries, self._beat)):
-            judge(self._connection, stream)
+        with self._database.shown("lines", read_batches(self._layout, stream, entries, self._beat)):
+            judge(self._database.run, stream)
         yield {}
-        self._connection.execute("DROP TABLE judged")
 
     def _is_large(self, entries: Sequence[BatchEntry]) -> bool:
         """Whether this is one batch with more lines than are carried at once."""
@@ -164,18 +161,18 @@ class EmbeddedEngine:
         """Commit the rows that a table lacks; return their number."""
         after = table.last_batch(stream)
         if not (isinstance(declared, Gold) and declared.kept):
-            files = files or self._files(declared.sql, after, table)
+            files = files or self._files(self._database.run, declared.sql, after, table)
             table.append(files, stream, last)
         else:
-            days = days_of_deliveries(self._connection, after) if table.form.partition_by else None
+            days = days_of_deliveries(self._database, after) if table.form.partition_by else None
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW own AS {table.rows(days)}")
-            files = self._files(declared.sql, after, table)
+            files = self._files(self._connection.execute, declared.sql, after, table)
             table.replace(files, stream, last, days)
         return sum(file.rows for file in files)
 
-    def _files(self, sql: str, after: int, table: Table) -> list[DataFile]:
+    def _files(self, run: Run, sql: str, after: int, table: Table) -> list[DataFile]:
         write = write_few_rows if self._database.suits_few else write_rows
-        return write(self._connection, sql, {"after": after}, table.form, table.folder, table.next_name)
+        return write(run, sql, {"after": after}, table.form, table.folder, table.next_name)
 
     def _open_companies(self) -> Companies:
         silver, unknown = self._tables[RECORDS[Stream.COMPANIES].form.name], self._tables[UNKNOWN.form.name]
@@ -183,5 +180,5 @@ class EmbeddedEngine:
 
     def _count(self, entries: Sequence[BatchEntry], carried: Carried) -> None:
         carried.batches += len(entries)
-        for rule, count in self._connection.execute("SELECT rule, count(*) FROM judged GROUP BY rule").fetchall():
+        for rule, count in self._database.run("SELECT rule, count(*) FROM judged GROUP BY rule").fetchall():
             carried.count(rule, count)

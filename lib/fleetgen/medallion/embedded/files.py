@@ -3,7 +3,7 @@
 A file that no commit names is in no table. Naming it is left to `commits`, removing it to `upkeep`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,11 @@ from typing import Any
 import duckdb
 
 from fleetgen.medallion.embedded.commits import DataFile
+from fleetgen.medallion.embedded.database import quoted
 from fleetgen.medallion.forms import COUNT, TEXT, TableForm
+
+Run = Callable[[str, Mapping[str, Any]], duckdb.DuckDBPyConnection]
+"""Runs a statement with values for its parameters: `DuckDBPyConnection.execute`, or `Database.run` within a pass."""
 
 _OPTIONS = "FORMAT parquet, COMPRESSION snappy"
 _READERS = {COUNT: int, TEXT: str}
@@ -19,7 +23,7 @@ _READERS = {COUNT: int, TEXT: str}
 
 
 def write_rows(
-    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any], form: TableForm, folder: Path, name: str
+    run: Run, sql: str, values: Mapping[str, Any], form: TableForm, folder: Path, name: str
 ) -> list[DataFile]:
     """Write the rows of a query as files of a table, one for each partition; none where there are no rows.
 
@@ -29,20 +33,26 @@ def write_rows(
     if form.partition_by:
         target = folder
         more = f"PARTITION_BY ({', '.join(form.partition_by)}), OVERWRITE_OR_IGNORE, FILENAME_PATTERN {quoted(name)}"
-    copied = connection.execute(f"COPY ({sql}) TO {quoted(str(target))} ({_OPTIONS}, RETURN_STATS, {more})", values)
+    copied = run(f"COPY ({sql}) TO {quoted(str(target))} ({_OPTIONS}, RETURN_STATS, {more})", values)
     return [_written(row, form, folder) for row in copied.fetchall()]
 
 
 def write_few_rows(
-    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any], form: TableForm, folder: Path, name: str
+    run: Run, sql: str, values: Mapping[str, Any], form: TableForm, folder: Path, name: str
 ) -> list[DataFile]:
-    """Do what `write_rows` does in half the time, which statistics of a few rows take; their file says only how many."""
+    """Do what `write_rows` does in half the time, which statistics of a few rows take; their file says only how many.
+
+    It is written under one name, so that the plan stays good, and renamed; no reader takes a name with that first letter.
+    """
     if form.partition_by:
-        return write_rows(connection, sql, values, form, folder, name)
-    target = folder / f"{name}.parquet"
-    copied = connection.execute(f"COPY ({sql}) TO {quoted(str(target))} ({_OPTIONS}, WRITE_EMPTY_FILE false)", values)
-    ((rows,),) = copied.fetchall()
-    return [DataFile(target.name, target.stat().st_size, rows)] if rows else []
+        return write_rows(run, sql, values, form, folder, name)
+    begun, target = folder / "_begun.parquet", folder / f"{name}.parquet"
+    options = f"{_OPTIONS}, WRITE_EMPTY_FILE false, USE_TMP_FILE false"
+    ((rows,),) = run(f"COPY ({sql}) TO {quoted(str(begun))} ({options})", values).fetchall()
+    if not rows:
+        return []
+    begun.rename(target)
+    return [DataFile(target.name, target.stat().st_size, rows)]
 
 
 def _written(row: tuple[Any, ...], form: TableForm, folder: Path) -> DataFile:
@@ -73,8 +83,3 @@ def relation(form: TableForm, paths: Iterable[str]) -> str:
         return f"SELECT {', '.join(nothing)} WHERE false"
     days = "hive_partitioning = true, hive_types = {'day': DATE}" if form.partition_by else "hive_partitioning = false"
     return f"SELECT {', '.join(form.columns)} FROM read_parquet([{named}], {days})"
-
-
-def quoted(text: str) -> str:
-    """Return a text as SQL has it."""
-    return "'" + text.replace("'", "''") + "'"

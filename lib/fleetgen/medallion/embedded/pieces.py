@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded.commits import DataFile
+from fleetgen.medallion.embedded.database import registered
 from fleetgen.medallion.embedded.files import relation, write_rows
 from fleetgen.medallion.rules import KEPT_CHARACTERS, identity, judgement, record_columns, repeated_records
 from fleetgen.medallion.silver import QUARANTINE, RECORDS, Silver, silver_of
@@ -76,7 +77,7 @@ _REPEATED_LINES = """
 def _write_piece(
     connection: duckdb.DuckDBPyConnection, silver: Silver, folders: Mapping[str, Path], name: str
 ) -> list[DataFile]:
-    return write_rows(connection, silver.sql, {"after": -1}, silver.form, folders[silver.form.name], name)
+    return write_rows(connection.execute, silver.sql, {"after": -1}, silver.form, folders[silver.form.name], name)
 
 
 def _rows_of(stream: Stream, paths: Mapping[str, list[str]]) -> str:
@@ -150,13 +151,3 @@ def _with_overruled(stream: Stream, found: str) -> str:
     return f"""
         SELECT batch_number, line, field, {told}, {kept}
         FROM ({found}) AS found LEFT JOIN overruled USING (batch_number, line)"""
-
-
-@contextmanager
-def registered(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[None]:
-    """Let SQL see rows under a name for a while."""
-    connection.register(name, rows)
-    try:
-        yield
-    finally:
-        connection.unregister(name)

@@ -55,7 +55,7 @@ class Table:
         self.files: list[DataFile] = []
         self._links = links
         self._last: dict[Stream, int] = {}
-        self._take()
+        self.take()
 
     def last_batch(self, stream: Stream) -> int:
         """Return the number of the last batch of the stream that is in the table; -1 if none is."""
@@ -90,7 +90,7 @@ class Table:
         for number, small in enumerate(bins):
             rows = relation(self.form, (str(self.folder / file.path) for file in small))
             name = f"{self.next_name}-{number:06d}"
-            joined += write_rows(connection, rows, {}, self.form, self.folder, name)
+            joined += write_rows(connection.execute, rows, {}, self.form, self.folder, name)
         if bins:
             self._change(joined, [file for small in bins for file in small])
 
@@ -98,12 +98,12 @@ class Table:
         """Delete the rows that the predicate names; to do it again does no harm."""
         self.refresh()
         self.delta.delete(predicate, post_commithook_properties=NO_HOOKS)
-        self._take()
+        self.take()
 
     def refresh(self) -> None:
         """Let delta-rs know what was committed without it."""
         self.delta.update_incremental()
-        self._take()
+        self.take()
 
     def _commit(self, added: Sequence[DataFile], removed: Sequence[DataFile], stream: Stream, last_batch: int) -> None:
         self._change(added, removed, (application(stream), last_batch))
@@ -121,7 +121,7 @@ class Table:
         names = None if days is None else {str(day) for day in days}
         return [file for file in self.files if names is None or file.partition["day"] in names]
 
-    def _take(self) -> None:
+    def take(self) -> None:
         """Take from delta-rs which version this is, of which files, and how far it has come."""
         self.version = self.delta.version()
         self.files = _files(self.delta, self.form)

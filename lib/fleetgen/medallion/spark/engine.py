@@ -88,11 +88,10 @@ class SparkEngine:
         self._database.close()
 
     def _carry(self, stream: Stream, run: Sequence[BatchEntry], carried: Carried) -> None:
-        with self._judged(stream, run) as rows:
+        with self._database.working(stream, few=False), self._judged(stream, run) as rows:
             self._fill(stream, run[-1].batch_number, rows, carried)
             carried.batches += len(run)
             rows.counts.add_to(carried)
-        self._database.end_pass()
 
     @contextmanager
     def _judged(self, stream: Stream, run: Sequence[BatchEntry]) -> Iterator[Taken | Kept]:
@@ -105,9 +104,9 @@ class SparkEngine:
         frame = spark.range(0, len(runs), 1, len(runs)).mapInArrow(partial(rows_of_runs, work), SPARK_SCHEMA)
         if sum(entry.record_count for entry in run) <= self._few_lines:
             (rows,) = self._session.ask([frame.toArrow])
-            yield Taken(self._database.connection, self._tables, self._companies, rows)
+            yield Taken(self._database, self._tables, self._companies, rows)
             return
-        kept = Kept(self._session, self._tables, self._companies, self._database.connection, frame)
+        kept = Kept(self._session, self._tables, self._companies, self._database, frame)
         try:
             yield kept
         finally:

@@ -18,9 +18,9 @@ from fleetgen.domain.records import Stream
 from fleetgen.medallion.carrying.order import passes
 from fleetgen.medallion.embedded.batches import keep_batches
 from fleetgen.medallion.embedded.budget import Budget, carrying
-from fleetgen.medallion.embedded.database import open_database
+from fleetgen.medallion.embedded.database import Database
 from fleetgen.medallion.embedded.files import relation
-from fleetgen.medallion.embedded.pieces import judged_in_pieces, registered
+from fleetgen.medallion.embedded.pieces import judged_in_pieces
 from fleetgen.medallion.gold import Gold, gold_of
 from fleetgen.medallion.lines import DamagedBatch, read_batches, read_pieces
 from fleetgen.medallion.rules import judge
@@ -57,36 +57,35 @@ def rows_of_runs(work: Work, places: Iterator[pa.RecordBatch]) -> Iterator[pa.Re
 def rows_of_run(work: Work, entries: Sequence[BatchEntry]) -> Iterator[pa.RecordBatch]:
     """Yield what the tables lack of consecutive batches; a damaged one is told of in a row of its own."""
     budget, spill = carrying(work.memory), Path(tempfile.mkdtemp(prefix="fleetgen-rules-"))
-    connection = open_database(budget, spill)
+    database = Database(budget, spill)
     try:
         for run in passes(entries, budget.lines):
-            keep_batches(connection, work.stream, run)
-            with _judged(connection, work, run, budget, spill):
-                yield from _rows(connection, work, run)
+            is_large = sum(entry.record_count for entry in run) > budget.lines
+            with database.working(work.stream, few=False, in_pieces=is_large):
+                keep_batches(database, work.stream, run)
+                with _judged(database, work, run, budget, spill):
+                    yield from _rows(database.connection, work, run)
     except DamagedBatch as fault:
         yield spread(DAMAGED, pa.record_batch({"raw": [str(fault)]}))
     finally:
-        connection.close()
+        database.close()
         shutil.rmtree(spill, ignore_errors=True)
 
 
 @contextmanager
-def _judged(
-    connection: duckdb.DuckDBPyConnection, work: Work, run: Sequence[BatchEntry], budget: Budget, spill: Path
-) -> Iterator[None]:
+def _judged(database: Database, work: Work, run: Sequence[BatchEntry], budget: Budget, spill: Path) -> Iterator[None]:
     """Leave the judged lines of batches in a relation `judged` for a while."""
     if sum(entry.record_count for entry in run) > budget.lines:
         read = partial(read_pieces, work.layout, work.stream, run[0], _go_on, budget.lines)
         folders = {silver.form.name: spill / silver.form.name for silver in silver_of(work.stream)}
         for folder in folders.values():
-            folder.mkdir(exist_ok=True)
-        with judged_in_pieces(connection, work.stream, read, folders, "part"):
+            folder.mkdir(parents=True, exist_ok=True)
+        with judged_in_pieces(database.connection, work.stream, read, folders, "part"):
             yield
         return
-    with registered(connection, "lines", read_batches(work.layout, work.stream, run, _go_on)):
-        judge(connection, work.stream)
+    with database.shown("lines", read_batches(work.layout, work.stream, run, _go_on)):
+        judge(database.run, work.stream)
     yield
-    connection.execute("DROP TABLE judged")
 
 
 def _go_on() -> None:
@@ -94,7 +93,6 @@ def _go_on() -> None:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, work: Work, run: Sequence[BatchEntry]) -> Iterator[pa.RecordBatch]:
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS known_companies (company_id VARCHAR)")
     last = max(entry.batch_number for entry in run)
     declarations: tuple[Silver | Gold, ...] = (*silver_of(work.stream), *gold_of(work.stream))
     for declared in declarations:

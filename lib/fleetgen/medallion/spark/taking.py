@@ -7,14 +7,13 @@ time. The rows are the same either way, and so is what a commit says of the batc
 from collections.abc import Sequence
 from datetime import date
 
-import duckdb
 import pyarrow as pa
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded.commits import DataFile
 from fleetgen.medallion.embedded.companies import Companies
+from fleetgen.medallion.embedded.database import Database, registered
 from fleetgen.medallion.embedded.files import write_few_rows
-from fleetgen.medallion.embedded.pieces import registered
 from fleetgen.medallion.embedded.table_set import TableSet
 from fleetgen.medallion.embedded.tables import Table
 from fleetgen.medallion.forms import TableForm
@@ -33,17 +32,15 @@ _COUNTS_SQL = f"""
 class Taken:
     """The rows of all tables, in this process."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, tables: TableSet, companies: Companies, rows: pa.Table
-    ) -> None:
+    def __init__(self, database: Database, tables: TableSet, companies: Companies, rows: pa.Table) -> None:
         """Take over rows in the common form; raises DamagedBatch if they tell of one."""
-        self._connection, self._tables, self._companies, self._rows = connection, tables, companies, rows
-        with registered(connection, _TAKEN, rows):
-            self.counts: Counts = counts(connection.execute(_COUNTS_SQL).fetchall())
+        self._database, self._tables, self._companies, self._rows = database, tables, companies, rows
+        with registered(database.connection, _TAKEN, rows):
+            self.counts: Counts = counts(database.run(_COUNTS_SQL).fetchall())
 
     def write(self, declared: Sequence[Silver | Gold], stream: Stream, last_batch: int) -> None:
         """Commit to each of these tables what it lacks of the batches up to this one."""
-        with registered(self._connection, _TAKEN, self._rows):
+        with registered(self._database.connection, _TAKEN, self._rows):
             for each in declared:
                 table = self._tables[each.form.name]
                 if table.last_batch(stream) < last_batch:
@@ -52,7 +49,7 @@ class Taken:
     def _write(self, declared: Silver | Gold, table: Table, stream: Stream, last_batch: int) -> None:
         form, new = declared.form, _rows_sql(declared.form)
         if declared is UNKNOWN:
-            with self._companies.known(self._connection, new):
+            with self._companies.known(self._database, new):
                 columns = ", ".join(form.columns)
                 unknown = f"SELECT {columns} FROM ({new}) ANTI JOIN known_companies USING (company_id)"
                 table.append(self._files(unknown, table), stream, last_batch)
@@ -65,10 +62,10 @@ class Taken:
         table.replace(self._files(totals, table), stream, last_batch, days)
 
     def _files(self, sql: str, table: Table) -> list[DataFile]:
-        return write_few_rows(self._connection, sql, {}, table.form, table.folder, table.next_name)
+        return write_few_rows(self._database.run, sql, {}, table.form, table.folder, table.next_name)
 
     def _days(self, rows: str) -> list[date]:
-        return [day for (day,) in self._connection.execute(f"SELECT DISTINCT day FROM ({rows}) ORDER BY 1").fetchall()]
+        return [day for (day,) in self._database.run(f"SELECT DISTINCT day FROM ({rows}) ORDER BY 1").fetchall()]
 
 
 def _rows_sql(form: TableForm) -> str:

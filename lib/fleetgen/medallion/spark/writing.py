@@ -9,12 +9,11 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded.companies import Companies
-from fleetgen.medallion.embedded.pieces import registered
+from fleetgen.medallion.embedded.database import Database, registered
 from fleetgen.medallion.embedded.table_set import TableSet
 from fleetgen.medallion.embedded.tables import Table, application
 from fleetgen.medallion.forms import TableForm
@@ -37,11 +36,11 @@ class Kept:
         session: Session,
         tables: TableSet,
         companies: Companies,
-        connection: duckdb.DuckDBPyConnection,
+        database: Database,
         frame: Any,
     ) -> None:
         """Let executors work and keep rows in the common form; raises DamagedBatch if they tell of one."""
-        self._session, self._tables, self._companies, self._connection = session, tables, companies, connection
+        self._session, self._tables, self._companies, self._database = session, tables, companies, database
         if session.settings.checkpoint is not None:
             (self._frame,) = session.ask([frame.checkpoint])
         else:
@@ -79,10 +78,11 @@ class Kept:
         """
         (asked,) = self._session.ask([self._rows(UNKNOWN.form).select("company_id").distinct().toArrow])
         with (
-            registered(self._connection, "asked", asked),
-            self._companies.known(self._connection, "SELECT company_id FROM asked"),
+            registered(self._database.connection, "asked", asked),
+            self._companies.known(self._database, "SELECT company_id FROM asked"),
         ):
-            yield self._connection.sql("FROM asked ANTI JOIN known_companies USING (company_id)").to_arrow_table()
+            found = self._database.run("FROM asked ANTI JOIN known_companies USING (company_id)")
+            yield found.to_arrow_table()
 
     def _rows(self, form: TableForm) -> Any:
         return self._frame.where(self._frame[TABLE] == form.name).select(*form.columns)

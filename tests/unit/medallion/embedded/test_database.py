@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
+from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded import database
 from fleetgen.medallion.embedded.budget import Budget
 from fleetgen.medallion.embedded.database import Database
 
+COUNT = "SELECT count(*) FROM known_companies"
 BUDGET = Budget(memory=64_000_000, threads=2, lines=2000)
 
 
@@ -17,11 +20,17 @@ def setting(opened: Database, name: str) -> object:
     return value[0]
 
 
+def passed(opened: Database, few: bool = True) -> None:
+    """Let a pass go by."""
+    with opened.working(Stream.EVENTS, few):
+        pass
+
+
 def test_few_lines_get_one_thread_and_many_get_all(tmp_path: Path) -> None:
     opened = Database(BUDGET, tmp_path)
     assert setting(opened, "threads") == 2
     for few, threads in ((True, 1), (True, 1), (False, 2)):
-        opened.suit(few)
+        passed(opened, few)
         assert (opened.suits_few, setting(opened, "threads")) == (few, threads)
 
 
@@ -32,13 +41,49 @@ def test_it_rests_as_it_is_until_there_were_many_passes(tmp_path: Path, monkeypa
     for _ in range(3):
         opened.rest()
         assert opened.connection is first
-        opened.end_pass()
+        passed(opened)
     opened.rest()
     assert opened.connection is not first
     second = opened.connection
-    opened.end_pass()
+    passed(opened)
     opened.rest()
     assert opened.connection is second
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_a_pass_leaves_nothing_behind_however_it_ends(tmp_path: Path, few: bool) -> None:
+    opened = Database(BUDGET, tmp_path)
+    names = pa.table({"company_id": ["one", "two"]})
+    for stream in (Stream.COMPANIES, Stream.EVENTS, Stream.COMPANIES):
+        with pytest.raises(ZeroDivisionError), opened.working(stream, few):
+            for so_far in (2, 4):
+                opened.insert("known_companies", names)
+                assert opened.run(COUNT).fetchall() == [(so_far,)]
+            raise ZeroDivisionError
+        assert opened.connection.execute(COUNT).fetchall() == [(0,)]
+
+
+def test_a_batch_in_pieces_leaves_a_new_database(tmp_path: Path) -> None:
+    opened = Database(BUDGET, tmp_path)
+    first = opened.connection
+    with opened.working(Stream.EVENTS, few=False, in_pieces=True):
+        opened.insert("known_companies", pa.table({"company_id": ["one"]}))
+    assert opened.connection is not first
+    assert opened.connection.execute(f"SET schema = 'events'; {COUNT}").fetchall() == [(0,)]
+
+
+def test_each_stream_has_plans_and_tables_of_its_own(tmp_path: Path) -> None:
+    opened = Database(BUDGET, tmp_path)
+    for number in range(3):
+        for stream in Stream:
+            with opened.working(stream, few=True):
+                opened.insert("known_companies", pa.table({"company_id": [f"{stream}-{number}", "it's"]}))
+                found = opened.run("SELECT company_id FROM known_companies WHERE company_id <> $name", {"name": "it's"})
+                assert found.fetchall() == [(f"{stream}-{number}",)]
+                found = opened.run("SELECT $count + count(*) FROM known_companies", {"count": number})
+                assert found.fetchall() == [(number + 2,)]
+    ((plans,),) = opened.connection.execute("SELECT count(*) FROM duckdb_prepared_statements()").fetchall()
+    assert plans == 2 * len(Stream)
 
 
 def test_a_new_one_has_nothing_of_the_one_before(tmp_path: Path) -> None:
@@ -47,11 +92,13 @@ def test_a_new_one_has_nothing_of_the_one_before(tmp_path: Path) -> None:
     (spill / "left_by_a_kill").touch()
     opened = Database(BUDGET, spill)
     assert not list(spill.glob("*"))
-    opened.suit(few=True)
+    passed(opened)
     opened.connection.execute("CREATE TABLE kept AS SELECT 1")
     before = opened.connection
     opened.renew()
     assert not opened.suits_few
-    assert opened.connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
+    assert opened.connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'kept'").fetchone() == (
+        0,
+    )
     with pytest.raises(duckdb.ConnectionException):
         before.execute("SELECT 1")

@@ -36,7 +36,7 @@ def written(table: Table, *numbers: int) -> list[DataFile]:
     """Return the files of a table's next commit: one with a row for each number, or none."""
     with duckdb.connect() as connection:
         values = "SELECT unnest($numbers)::BIGINT AS batch_number, 'a' AS name"
-        return write_rows(connection, values, {"numbers": numbers}, table.form, table.folder, table.next_name)
+        return write_rows(connection.execute, values, {"numbers": numbers}, table.form, table.folder, table.next_name)
 
 
 def numbers_in(layout: Layout) -> list[int]:
@@ -116,7 +116,7 @@ def test_rows_of_some_days_take_the_place_of_theirs_alone(layout: Layout) -> Non
             for day, count in rows
         )
         with duckdb.connect() as connection:
-            return write_rows(connection, values, {}, form, table.folder, table.next_name)
+            return write_rows(connection.execute, values, {}, form, table.folder, table.next_name)
 
     table.append(days((0, 1), (1, 1)), Stream.EVENTS, 0)
     table.replace(days((1, 5), (2, 5)), Stream.EVENTS, 1, [date(2026, 1, 2), date(2026, 1, 3)])
@@ -140,7 +140,7 @@ def test_files_have_the_columns_that_the_table_declares(layout: Layout, form: Ta
             for name, kind in zip(rows.column_names, connection.sql(table.rows()).types, strict=True)
         )
         table.append(
-            write_rows(connection, f"SELECT {row}", {}, form, table.folder, table.next_name), form.streams[0], 0
+            write_rows(connection.execute, f"SELECT {row}", {}, form, table.folder, table.next_name), form.streams[0], 0
         )
     delta = load(form.folder(layout))
     assert delta is not None
