@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded.budget import MEGABYTE, Budget
+from fleetgen.medallion.gold import gold_of
 from fleetgen.medallion.lines import LINES
 from fleetgen.medallion.rules import judged_columns
 
@@ -45,8 +46,9 @@ class Database:
     def working(self, stream: Stream, few: bool, in_pieces: bool = False) -> Iterator[None]:
         """Work on a pass, of few lines or many, in the tables that SQL of a stream's passes reads; all are empty at first.
 
-        They are ``lines``, ``repeated_lines``, ``judged``, ``batches`` and ``known_companies``. What is in them in the end
-        is forgotten. A batch in pieces is no transaction: that would keep each piece to the end.
+        They are ``lines``, ``repeated_lines``, ``judged``, ``batches``, ``known_companies``, and ``own`` for the rows of
+        the stream's kept table. What is in them in the end is forgotten. A batch in pieces is no transaction: that would
+        keep each piece to the end.
         """
         self._suit(few)
         self._stream = stream
@@ -80,6 +82,11 @@ class Database:
             return
         with registered(self.connection, name, rows):
             yield
+
+    def take(self, name: str, sql: str) -> None:
+        """Let the rows of a query stand in one of the tables until the pass ends; beside many lines they are not copied."""
+        begin = f"INSERT INTO {name}" if self.suits_few else f"CREATE OR REPLACE TEMP VIEW {name} AS"
+        self.connection.execute(f"{begin} {sql}")
 
     def insert(self, name: str, rows: pa.Table) -> None:
         """Write rows into a table, until the pass ends."""
@@ -129,11 +136,16 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, stream: Stream) -> None:
     connection.execute(f"CREATE SCHEMA {stream}; SET schema = '{stream}'")
     connection.from_arrow(LINES.empty_table()).create("lines")
     connection.from_arrow(BATCHES.empty_table()).create("batches")
-    judged = ", ".join(f"{name} {kind}" for name, kind in judged_columns(stream).items())
+    (own,) = (gold.form.columns for gold in gold_of(stream) if gold.kept)
     connection.execute(f"""
         CREATE TABLE repeated_lines (batch_number BIGINT, line BIGINT);
-        CREATE TABLE judged ({judged});
-        CREATE TABLE known_companies (company_id VARCHAR)""")
+        CREATE TABLE judged ({_columns(judged_columns(stream))});
+        CREATE TABLE known_companies (company_id VARCHAR);
+        CREATE TABLE own ({_columns(own)})""")
+
+
+def _columns(types: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in types.items())
 
 
 def _literal(value: int | str) -> str:

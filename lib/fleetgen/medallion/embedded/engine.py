@@ -21,7 +21,7 @@ from fleetgen.medallion.embedded.budget import Budget, carrying
 from fleetgen.medallion.embedded.commits import DataFile
 from fleetgen.medallion.embedded.companies import Companies
 from fleetgen.medallion.embedded.database import Database
-from fleetgen.medallion.embedded.files import Run, write_few_rows, write_rows
+from fleetgen.medallion.embedded.files import write_few_rows, write_rows
 from fleetgen.medallion.embedded.pieces import judged_in_pieces
 from fleetgen.medallion.embedded.table_set import TableSet
 from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table
@@ -161,18 +161,18 @@ class EmbeddedEngine:
         """Commit the rows that a table lacks; return their number."""
         after = table.last_batch(stream)
         if not (isinstance(declared, Gold) and declared.kept):
-            files = files or self._files(self._database.run, declared.sql, after, table)
+            files = files or self._files(declared.sql, after, table)
             table.append(files, stream, last)
         else:
             days = days_of_deliveries(self._database, after) if table.form.partition_by else None
-            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW own AS {table.rows(days)}")
-            files = self._files(self._connection.execute, declared.sql, after, table)
+            self._database.take("own", table.rows(days))
+            files = self._files(declared.sql, after, table)
             table.replace(files, stream, last, days)
         return sum(file.rows for file in files)
 
-    def _files(self, run: Run, sql: str, after: int, table: Table) -> list[DataFile]:
+    def _files(self, sql: str, after: int, table: Table) -> list[DataFile]:
         write = write_few_rows if self._database.suits_few else write_rows
-        return write(run, sql, {"after": after}, table.form, table.folder, table.next_name)
+        return write(self._database.run, sql, {"after": after}, table.form, table.folder, table.next_name)
 
     def _open_companies(self) -> Companies:
         silver, unknown = self._tables[RECORDS[Stream.COMPANIES].form.name], self._tables[UNKNOWN.form.name]

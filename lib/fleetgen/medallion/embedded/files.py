@@ -4,6 +4,7 @@ A file that no commit names is in no table. Naming it is left to `commits`, remo
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from fleetgen.medallion.forms import COUNT, TEXT, TableForm
 Run = Callable[[str, Mapping[str, Any]], duckdb.DuckDBPyConnection]
 """Runs a statement with values for its parameters: `DuckDBPyConnection.execute`, or `Database.run` within a pass."""
 
+_BEGUN = "_begun"
 _OPTIONS = "FORMAT parquet, COMPRESSION snappy"
 _READERS = {COUNT: int, TEXT: str}
 """What reads the extremes of a column, which DuckDB tells as texts."""
@@ -45,14 +47,21 @@ def write_few_rows(
     It is written under one name, so that the plan stays good, and renamed; no reader takes a name with that first letter.
     """
     if form.partition_by:
-        return write_rows(run, sql, values, form, folder, name)
-    begun, target = folder / "_begun.parquet", folder / f"{name}.parquet"
+        return [_named(file, folder, name) for file in write_rows(run, sql, values, form, folder, _BEGUN)]
+    begun = DataFile(f"{_BEGUN}.parquet", 0)
     options = f"{_OPTIONS}, WRITE_EMPTY_FILE false, USE_TMP_FILE false"
-    ((rows,),) = run(f"COPY ({sql}) TO {quoted(str(begun))} ({options})", values).fetchall()
+    ((rows,),) = run(f"COPY ({sql}) TO {quoted(str(folder / begun.path))} ({options})", values).fetchall()
     if not rows:
         return []
-    begun.rename(target)
-    return [DataFile(target.name, target.stat().st_size, rows)]
+    size = (folder / begun.path).stat().st_size
+    return [_named(replace(begun, size_bytes=size, rows=rows), folder, name)]
+
+
+def _named(begun: DataFile, folder: Path, name: str) -> DataFile:
+    """Give a file the name that it has in the table."""
+    path = Path(begun.path).with_name(f"{name}.parquet")
+    (folder / begun.path).rename(folder / path)
+    return replace(begun, path=str(path))
 
 
 def _written(row: tuple[Any, ...], form: TableForm, folder: Path) -> DataFile:
