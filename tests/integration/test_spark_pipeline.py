@@ -15,8 +15,8 @@ from deltalake import DeltaTable
 from fleetgen.domain.records import Stream
 from fleetgen.errors import Interrupted
 from fleetgen.medallion.carrying.engine import Engine
+from fleetgen.medallion.embedded import upkeep
 from fleetgen.medallion.embedded.reading import FORMS
-from fleetgen.medallion.embedded.upkeep import DUE_COMMITS
 from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.medallion.spark.session import Session
 from fleetgen.storage.layout import Layout
@@ -158,9 +158,12 @@ def test_duckdb_begins_anew_on_the_driver_now_and_then_and_the_tables_are_the_sa
     assert contents(layout) == undisturbed
 
 
-def test_upkeep_joins_what_spark_wrote(layout: Layout, session: Session, undisturbed: Contents) -> None:
+def test_upkeep_joins_what_spark_wrote(
+    layout: Layout, session: Session, undisturbed: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "DUE_COMMITS", 20)
     carrier = spark_engine(layout, session, keep_seconds=1)
-    for number in range(DUE_COMMITS // 2 + 3):
+    for number in range(upkeep.DUE_COMMITS // 2 + 3):
         carry(carrier, layout, number + 1)
     assert carrier.maintain()
     carry(carrier, layout)

@@ -15,6 +15,7 @@ from fleetgen.generation import lifecycle
 from fleetgen.generation.dataset import Dataset
 from fleetgen.medallion.carrying.engine import Carried, Engine, Totals
 from fleetgen.medallion.carrying.holding import Holding
+from fleetgen.medallion.carrying.order import PASS_BATCHES
 from fleetgen.medallion.lines import DamagedBatch
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
@@ -25,8 +26,8 @@ from fleetgen.storage.pruning import pruned_before
 from fleetgen.telemetry.logs import Logger
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
 
-BATCHES_AT_ONCE = 250
-"""So many batches of a stream are carried before they are acknowledged, as far as the engine takes their lines at once."""
+_SINGLY = 250
+"""So many batches before a damaged one are carried one by one before the other stream has its turn."""
 
 
 class Carrier:
@@ -144,7 +145,7 @@ class Carrier:
         """Carry batches of a stream; a damaged one holds up its own stream alone, until it is repaired."""
         try:
             try:
-                self._carry(engine, manifest, stream, BATCHES_AT_ONCE)
+                self._carry(engine, manifest, stream, PASS_BATCHES)
             except DamagedBatch:
                 self._carry_singly(engine, manifest, stream)
             self.holding.is_over(stream)
@@ -159,7 +160,7 @@ class Carrier:
 
     def _carry_singly(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
         """Carry batches one by one: so those before a damaged one get into the tables."""
-        for _ in range(BATCHES_AT_ONCE):
+        for _ in range(_SINGLY):
             self._carry(engine, manifest, stream, 1)
 
     def _engine_of(self, manifest: Manifest) -> Engine:

@@ -6,7 +6,7 @@ from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
 from fleetgen.storage.ledger import BatchEntry
 
-PASS_BATCHES = 250
+PASS_BATCHES = 1000
 """So many batches are carried at once, as far as there is memory for their lines."""
 
 
