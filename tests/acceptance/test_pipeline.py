@@ -45,7 +45,7 @@ from support.tables import (
 )
 
 SOAK = bool(os.environ.get("FLEETGEN_SOAK"))
-LIVE_SECONDS = 120 if SOAK else 16
+LIVE_SECONDS = 120 if SOAK else 22
 INTERVAL = '"PT5S"' if SOAK else '"PT1S"'
 INTERVALS = 520
 """Of both streams: more than a thousand batches."""

@@ -182,8 +182,9 @@ def test_a_damaged_batch_is_named_and_carried_once_it_is_repaired(layout: Layout
     damage(folder)
     # then it is named, and nothing of it is in the tables
     carrier.carry(Stream.EVENTS, entries[:3])
-    with pytest.raises(DamagedBatch, match=rf"{entries[3].batch_id}.*verify --all --repair"):
+    with pytest.raises(DamagedBatch, match=rf"{entries[3].batch_id}.*verify --all --repair") as told:
         carrier.carry(Stream.EVENTS, entries[3:6])
+    assert told.value.batch_number == 3
     assert carrier.next_batch(Stream.EVENTS) == 3
     # and once it is repaired the pipeline goes on
     shutil.rmtree(folder, ignore_errors=True)

@@ -37,6 +37,10 @@ _NEWLINE = 10
 class DamagedBatch(FleetgenError):
     """A published batch is not as it was published: `fleetgen verify --all --repair` publishes it again."""
 
+    def __init__(self, message: str, batch_number: int) -> None:
+        super().__init__(message)
+        self.batch_number = batch_number
+
 
 _BLOCK_BYTES = 1 << 20
 """So much of a file is read at once: as much as the processor's cache holds, and enough for threads to share a piece."""
@@ -124,7 +128,8 @@ def _blocks(path: Path) -> Iterator[bytes]:
 def _damaged(stream: Stream, entry: BatchEntry, what: str) -> DamagedBatch:
     return DamagedBatch(
         f"Batch {entry.batch_id} of {stream} is not as it was published: {what}. "
-        "`fleetgen verify --all --repair` publishes it again."
+        "`fleetgen verify --all --repair` publishes it again.",
+        entry.batch_number,
     )
 
 

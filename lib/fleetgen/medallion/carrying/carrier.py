@@ -26,9 +26,6 @@ from fleetgen.storage.pruning import pruned_before
 from fleetgen.telemetry.logs import Logger
 from fleetgen.telemetry.pipeline_metrics import PipelineMetrics
 
-_SINGLY = 250
-"""So many batches before a damaged one are carried one by one before the other stream has its turn."""
-
 
 class Carrier:
     """Carries the batches of one data directory from bronze into the tables, and acknowledges them."""
@@ -142,12 +139,13 @@ class Carrier:
         return lacking and not self.holding.holds(stream, self.clock.now())
 
     def _try(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
-        """Carry batches of a stream; a damaged one holds up its own stream alone, until it is repaired."""
+        """Carry batches of a stream, up to a damaged one: that holds up its own stream alone, until it is repaired."""
         try:
             try:
                 self._carry(engine, manifest, stream, PASS_BATCHES)
-            except DamagedBatch:
-                self._carry_singly(engine, manifest, stream)
+            except DamagedBatch as fault:
+                self._carry(engine, manifest, stream, fault.batch_number - self._first(engine, stream))
+                raise
             self.holding.is_over(stream)
             self.metrics.held_up(stream, False)
         except DamagedBatch as fault:
@@ -157,11 +155,6 @@ class Carrier:
             again = f"; it tries again in {wait // SECOND} s" if self.tries_again else ""
             self.log.error(f"Pipeline could not go on with {stream}{again}: {fault}", kind="error")
             self._count_lines(engine)  # passes before the one with the damaged batch may be in the tables
-
-    def _carry_singly(self, engine: Engine, manifest: Manifest, stream: Stream) -> None:
-        """Carry batches one by one: so those before a damaged one get into the tables."""
-        for _ in range(_SINGLY):
-            self._carry(engine, manifest, stream, 1)
 
     def _engine_of(self, manifest: Manifest) -> Engine:
         """Return the engine of the present dataset; after a clean or a fault the tables are opened anew."""

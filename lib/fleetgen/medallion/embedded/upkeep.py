@@ -7,7 +7,7 @@ import duckdb
 from fleetgen.medallion.embedded.tables import NO_HOOKS, Table
 from fleetgen.storage.reading import read_json
 
-DUE_COMMITS = 60
+DUE_COMMITS = 40
 """Commits since the last checkpoint after which a table is due: a reader has to open each of them, and its files."""
 
 TARGET_BYTES = 16 << 20

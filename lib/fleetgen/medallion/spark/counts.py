@@ -26,13 +26,20 @@ class Counts:
 
 
 def counts(found: Iterable[tuple[str, str | None, str | None, int]]) -> Counts:
-    """Add up (table, rule of `JUDGED`, words of `DAMAGED`, count); raises DamagedBatch if a batch is damaged."""
+    """Add up (table, rule of `JUDGED`, words of `DAMAGED`, count, or the number of a damaged batch).
+
+    Raises DamagedBatch for the first batch that is damaged.
+    """
     added = Counts()
+    damaged: list[tuple[int, str]] = []
     for table, rule, words, count in found:
         if table == DAMAGED:
-            raise DamagedBatch(words)
-        if table == JUDGED:
+            damaged.append((count, str(words)))
+        elif table == JUDGED:
             added.lines[rule] += count
         else:
             added.rows[table] += count
+    if damaged:
+        number, words = min(damaged)
+        raise DamagedBatch(words, number)
     return added

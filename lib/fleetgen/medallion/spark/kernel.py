@@ -66,7 +66,7 @@ def rows_of_run(work: Work, entries: Sequence[BatchEntry]) -> Iterator[pa.Record
                 with _judged(database, work, run, budget, spill):
                     yield from _rows(database.connection, work, run)
     except DamagedBatch as fault:
-        yield spread(DAMAGED, pa.record_batch({"raw": [str(fault)]}))
+        yield spread(DAMAGED, pa.record_batch({"raw": [str(fault)], "batch_number": [fault.batch_number]}))
     finally:
         database.close()
         shutil.rmtree(spill, ignore_errors=True)

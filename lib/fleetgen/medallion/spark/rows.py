@@ -15,7 +15,7 @@ JUDGED = "_judged"
 """Rows of no table: how many `lines` each `rule` rejected; a NULL rule accepted them."""
 
 DAMAGED = "_damaged"
-"""A row that says, in `raw`, which batch is not as it was published."""
+"""A row that says in `raw` that the batch `batch_number` is not as it was published."""
 
 _FORMS: tuple[TableForm, ...] = (
     *(silver.form for silver in (*RECORDS.values(), QUARANTINE)),

@@ -25,7 +25,7 @@ from fleetgen.medallion.spark.rows import DAMAGED, JUDGED, TABLE
 _TAKEN = "taken_rows"
 _COUNTS_SQL = f"""
     SELECT {TABLE}, CASE {TABLE} WHEN '{JUDGED}' THEN rule END AS rule, CASE {TABLE} WHEN '{DAMAGED}' THEN raw END AS words,
-        sum(CASE {TABLE} WHEN '{JUDGED}' THEN lines ELSE 1 END)::BIGINT AS count
+        sum(CASE {TABLE} WHEN '{JUDGED}' THEN lines WHEN '{DAMAGED}' THEN batch_number ELSE 1 END)::BIGINT AS count
     FROM {_TAKEN} GROUP BY ALL"""
 
 

@@ -117,7 +117,10 @@ def _counted(frame: Any) -> list[tuple[str, str | None, str | None, int]]:
         table,
         functions.when(table == JUDGED, frame["rule"]).alias("rule"),
         functions.when(table == DAMAGED, frame["raw"]).alias("words"),
-        functions.when(table == JUDGED, frame["lines"]).otherwise(1).alias("count"),
+        functions.when(table == JUDGED, frame["lines"])
+        .when(table == DAMAGED, frame["batch_number"])
+        .otherwise(1)
+        .alias("count"),
     )
     found = columns.groupBy(TABLE, "rule", "words").agg(functions.sum("count").alias("count")).collect()
     return [tuple(row) for row in found]

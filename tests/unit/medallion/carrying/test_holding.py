@@ -5,7 +5,7 @@ from fleetgen.medallion.carrying.holding import Holding
 from fleetgen.medallion.lines import DamagedBatch
 
 NOW = 1_767_225_600 * SECOND
-DAMAGE = DamagedBatch("Batch 7 is not as it was published.")
+DAMAGE = DamagedBatch("Batch 7 is not as it was published.", 7)
 
 
 def test_only_the_stream_with_the_damaged_batch_is_held_up_ever_longer() -> None:
