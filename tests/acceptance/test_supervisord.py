@@ -133,10 +133,22 @@ def test_the_commands_in_a_copied_folder_leave_the_originals_set_alone() -> None
         (copy / "etc").mkdir(parents=True)
         for name in ("generator.toml", "supervisord.conf"):
             shutil.copy(running.config.with_name(name), copy / "etc" / name)
-        for command in (["status"], ["down"], ["ctl", "stop", "driver"]):
-            call = [*FLEETGEN, *command[:1], "--config", str(copy / "etc" / "generator.toml"), *command[1:]]
-            answer = subprocess.run(call, capture_output=True, text=True, timeout=20)
+        named = ["--config", str(copy / "etc" / "generator.toml")]
+        calls = [
+            ["status", *named],
+            ["down", *named],
+            ["ctl", *named, "stop", "driver"],
+            ["ctl", "stop", *named, "driver"],
+        ]
+        for call in calls:
+            answer = subprocess.run([*FLEETGEN, *call], capture_output=True, text=True, timeout=20)
             assert "not running" in answer.stdout + answer.stderr
+        answer = subprocess.run(
+            [*FLEETGEN, "ctl", "tail", "-20", "company", "--config", str(running.config)],
+            capture_output=True,
+            text=True,
+        )
+        assert (answer.returncode, len(answer.stdout.strip()) > 10) == (0, True)
         assert running.process is not None
         assert running.process.poll() is None
         assert running.ctl("status").count("RUNNING") == 2

@@ -125,7 +125,7 @@ def down(config_file: Path) -> None:
     click.echo("The set has stopped.")
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(context_settings={"ignore_unknown_options": True})
 @with_config
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ctl(config_file: Path, arguments: tuple[str, ...]) -> None:

@@ -102,7 +102,7 @@ def _read(layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], 
                 hashed.update(content)
                 beat()
                 yield _Block(content, count + 1, entry.batch_number, entry.interval)
-                count += content.count(b"\n") + (not content.endswith(b"\n"))
+                count += int(np.count_nonzero(_newlines(content))) + (not content.endswith(b"\n"))
         except FileNotFoundError as fault:
             raise _damaged(stream, entry, f"{path} is missing") from fault
         hashed.end_part()
@@ -142,7 +142,7 @@ def _split(blocks: Sequence[_Block]) -> pa.RecordBatch:
     """Return the lines of some blocks."""
     contents = [_ended(block.content) for block in blocks]
     content = b"".join(contents)
-    ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE)
+    ends = np.flatnonzero(_newlines(content))
     lines = np.arange(len(ends))
     before = np.searchsorted(ends, np.cumsum([0, *map(len, contents)]))
     # Without its newlines, line i starts where the bytes before it end, less a newline for each of them.
@@ -156,6 +156,10 @@ def _split(blocks: Sequence[_Block]) -> pa.RecordBatch:
     raw, valid = _texts(content, offsets)
     columns = [numbers, firsts + lines, raw, valid, np.diff(offsets), starts, stops]
     return pa.record_batch([pa.array(column) for column in columns], schema=LINES)
+
+
+def _newlines(content: bytes) -> NDArray[np.bool_]:
+    return np.frombuffer(content, np.uint8) == _NEWLINE
 
 
 def _ended(content: bytes) -> bytes:
