@@ -159,7 +159,8 @@ def _split(blocks: Sequence[_Block]) -> pa.RecordBatch:
 
 
 def _newlines(content: bytes) -> NDArray[np.bool_]:
-    return np.frombuffer(content, np.uint8) == _NEWLINE
+    found: NDArray[np.bool_] = np.frombuffer(content, np.uint8) == _NEWLINE
+    return found
 
 
 def _ended(content: bytes) -> bytes:
