@@ -1,12 +1,14 @@
 """Text as arrays of bytes: spans of any widths come together in order, numbers read as Python writes them."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as examined
 from hypothesis import strategies as st
 
-from fleetgen.domain.text import Phrases, Spans, copy, joined, numbers, spread
+from fleetgen.domain.text import Phrases, Spans, copy, copy_uneven, joined, numbers, quoted_instants, spread
 
 SOURCE = bytes(range(65, 91)) * 20
 
@@ -33,6 +35,19 @@ def test_lines_are_their_spans_one_behind_the_other(rows: list[list[tuple[int, i
     assert starts.tolist() == [sum(map(len, lines[:row])) for row in range(len(lines))]
 
 
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 300))))
+@examined(max_examples=100, derandomize=True, deadline=None)
+def test_uneven_spans_are_copied_like_others(chosen: list[tuple[int, int]]) -> None:
+    uneven = spans(chosen)
+    at = np.cumsum(uneven.widths) - uneven.widths
+    found, expected = (np.zeros(uneven.widths.sum() + 1, np.uint8) for _ in range(2))
+
+    copy_uneven(found, at, uneven)
+
+    copy(expected, at, uneven)
+    assert found.tobytes() == expected.tobytes() == b"".join(told(uneven)) + b"\0"
+
+
 def test_what_was_written_can_be_copied_further() -> None:
     out = np.frombuffer(bytearray(b"one.two.........."), np.uint8)
     copy(out, np.array([8, 12]), Spans(out, np.array([4, 0]), np.array([3, 3])))
@@ -45,6 +60,16 @@ def test_what_was_written_can_be_copied_further() -> None:
 )
 def test_numbers_read_as_python_writes_them(values: list[int]) -> None:
     assert told(numbers(np.array(values, np.int64))) == [b"%d" % value for value in values]
+
+
+@given(st.lists(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999), timezones=st.just(UTC))))
+@examined(max_examples=100, derandomize=True, deadline=None)
+def test_instants_read_as_python_writes_them(instants: list[datetime]) -> None:
+    values = [(each - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) for each in instants]
+    expected = [f'"{each:%Y-%m-%dT%H:%M:%S.%f}Z"'.rjust(29, "0").encode() for each in instants]
+    found = told(quoted_instants(np.array(values, np.int64)))
+    assert [text[-26:] for text in found] == [text[-26:] for text in expected]
+    assert [text[:5] for text in found] == [b'"%04d' % each.year for each in instants]
 
 
 def test_phrases_are_chosen_by_number_and_may_be_empty() -> None:

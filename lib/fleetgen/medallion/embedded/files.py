@@ -64,6 +64,12 @@ def _named(begun: DataFile, folder: Path, name: str) -> DataFile:
     return replace(begun, path=str(path))
 
 
+def remove_begun(folder: Path) -> None:
+    """Remove what a kill left of files that had not got their name yet; nobody may be writing one."""
+    for path in folder.rglob(f"{_BEGUN}*.parquet"):
+        path.unlink()
+
+
 def _written(row: tuple[Any, ...], form: TableForm, folder: Path) -> DataFile:
     path, rows, size, _, columns, partition, *_ = row
     return DataFile(

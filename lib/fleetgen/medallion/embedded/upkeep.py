@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from fleetgen.medallion.embedded.files import remove_begun
 from fleetgen.medallion.embedded.tables import NO_HOOKS, Table
 from fleetgen.storage.reading import read_json
 
@@ -46,6 +47,8 @@ class Upkeep:
             full=name not in self.swept,
             post_commithook_properties=NO_HOOKS,
         )
+        if name not in self.swept:
+            remove_begun(table.folder)
         self.swept.add(name)
         delta.create_checkpoint()
         delta.cleanup_metadata()

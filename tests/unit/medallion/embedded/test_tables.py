@@ -195,8 +195,10 @@ def test_upkeep_is_due_after_so_many_commits_and_makes_few_files_of_many(layout:
     assert not upkeep.perform(connection)
     table.append(written(table, DUE_COMMITS - 1), Stream.EVENTS, DUE_COMMITS - 1)
     assert len(table.files) == DUE_COMMITS
+    (table.folder / "_begun.parquet").write_bytes(b"what a kill left")
     assert upkeep.perform(connection)
     assert len(table.files) == 1
+    assert not list(table.folder.glob("_begun*"))
     assert not upkeep.perform(connection)
     assert numbers_in(layout) == list(range(DUE_COMMITS))
     assert opened(layout).last_batch(Stream.EVENTS) == DUE_COMMITS - 1
