@@ -1,6 +1,6 @@
 """Text as arrays of bytes: spans of any widths come together in order, numbers read as Python writes them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -62,14 +62,12 @@ def test_numbers_read_as_python_writes_them(values: list[int]) -> None:
     assert told(numbers(np.array(values, np.int64))) == [b"%d" % value for value in values]
 
 
-@given(st.lists(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999), timezones=st.just(UTC))))
+@given(st.lists(st.datetimes()))
 @examined(max_examples=100, derandomize=True, deadline=None)
 def test_instants_read_as_python_writes_them(instants: list[datetime]) -> None:
-    values = [(each - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) for each in instants]
-    expected = [f'"{each:%Y-%m-%dT%H:%M:%S.%f}Z"'.rjust(29, "0").encode() for each in instants]
-    found = told(quoted_instants(np.array(values, np.int64)))
-    assert [text[-26:] for text in found] == [text[-26:] for text in expected]
-    assert [text[:5] for text in found] == [b'"%04d' % each.year for each in instants]
+    values = [(each - datetime(1970, 1, 1)) // timedelta(microseconds=1) for each in instants]
+    expected = [f'"{each.isoformat(timespec="microseconds")}Z"'.encode() for each in instants]
+    assert told(quoted_instants(np.array(values, np.int64))) == expected
 
 
 def test_phrases_are_chosen_by_number_and_may_be_empty() -> None:
