@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +85,19 @@ def idle(stack: ExitStack, port: int, number: int, says: bytes = b"") -> list[so
 def held(port: int) -> int:
     """Return how many established connections to this port this process holds at the serving end."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    ours = {fd.readlink().name for fd in descriptors()}
+    ours = {name for fd in descriptors() if (name := target(fd))}
     return sum(each[1].endswith(f":{port:04X}") and each[3] != "0A" and f"socket:[{each[9]}]" in ours for each in lines)
 
 
 def descriptors() -> list[Path]:
     return [fd for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+
+
+def target(fd: Path) -> str | None:
+    """Return what a descriptor is of, or None if it was closed meanwhile."""
+    with suppress(FileNotFoundError):
+        return fd.readlink().name
+    return None
 
 
 def let_go_after(connection: socket.socket, says: bytes, most: float) -> float:

@@ -16,6 +16,7 @@ from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded.budget import MEGABYTE, Budget
 from fleetgen.medallion.gold import gold_of
 from fleetgen.medallion.lines import LINES
+from fleetgen.medallion.quoting import quoted
 from fleetgen.medallion.rules import judged_columns
 
 _PASSES = 200
@@ -150,11 +151,6 @@ def _columns(types: Mapping[str, str]) -> str:
 
 def _literal(value: int | str) -> str:
     return quoted(value) if isinstance(value, str) else f"({value})::BIGINT"  # of another type it would be planned anew
-
-
-def quoted(text: str) -> str:
-    """Return a text as SQL has it."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 
 from fleetgen.medallion.embedded.commits import DataFile
-from fleetgen.medallion.embedded.database import quoted
 from fleetgen.medallion.forms import COUNT, TEXT, TableForm
+from fleetgen.medallion.quoting import quoted
 
 Run = Callable[[str, Mapping[str, Any]], duckdb.DuckDBPyConnection]
 """Runs a statement with values for its parameters: `DuckDBPyConnection.execute`, or `Database.run` within a pass."""

@@ -18,11 +18,11 @@ from fleetgen.domain.records import Stream
 from fleetgen.errors import NoDataset, NothingThere
 from fleetgen.machine import temporary_folder
 from fleetgen.medallion.embedded.budget import asking
-from fleetgen.medallion.embedded.database import quoted
 from fleetgen.medallion.embedded.files import relation
 from fleetgen.medallion.embedded.tables import load
 from fleetgen.medallion.forms import TableForm
 from fleetgen.medallion.gold import GOLD
+from fleetgen.medallion.quoting import quoted
 from fleetgen.medallion.silver import QUARANTINE, RECORDS
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.reading import read_json
