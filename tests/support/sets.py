@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -25,19 +26,24 @@ _PORTS_OF_A_WORKER = 5000
 FLEETGEN = [sys.executable, "-m", "fleetgen"]
 
 
+_GIVEN: deque[int] = deque(maxlen=100)
+"""The ports that were given last."""
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports that nobody listens on.
 
     They lie below those that the system gives to clients, and each worker of a test run has a range of its own: so
-    nobody takes one before its set does.
+    nobody takes one before its set does. Nor is one given again soon: of several sets, none may have started yet.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 10_000 + worker % 4 * _PORTS_OF_A_WORKER
     found: set[int] = set()
     while len(found) < count:
         port = random.randrange(first, first + _PORTS_OF_A_WORKER)
-        if _is_free(port):
+        if port not in _GIVEN and _is_free(port):
             found.add(port)
+    _GIVEN.extend(found)
     return sorted(found)
 
 
