@@ -18,6 +18,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from fleetgen.config.model import OWN_PIPELINE
 from fleetgen.domain.records import SECOND, Stream, instant
 from fleetgen.medallion.embedded.reading import FORMS
 from fleetgen.medallion.embedded.tables import load
@@ -241,6 +242,18 @@ def test_what_is_acknowledged_is_in_every_table(live: tuple[RunningSet, Readers]
     assert readers.ahead == []
     assert acknowledged(running) == published(running)
     assert_nothing_disappears(layout_of(running))
+
+
+@pytest.mark.quiet
+def test_a_pipeline_that_follows_small_batches_loads_no_arrow(live: tuple[RunningSet, Readers]) -> None:
+    running, _ = live
+    wait_for(lambda: running.manifest()["consumers"][OWN_PIPELINE]["outcome"]["score"], 30, "A score")
+
+    (pid,) = running._pids_of("pipeline")
+    mapped = Path(f"/proc/{pid}/maps").read_text()
+
+    assert "_duckdb" in mapped
+    assert "libarrow" not in mapped
 
 
 # A backlog

@@ -34,19 +34,24 @@ class TableForm:
 
     @property
     def schema(self) -> "pa.Schema":
-        """The columns in Arrow's types; a reader of the tables does without Arrow, whose import takes long."""
-        import pyarrow as pa
-
-        types = {
-            COUNT: pa.int64(),
-            TEXT: pa.string(),
-            TRUTH: pa.bool_(),
-            DAY: pa.date32(),
-            TIME: pa.timestamp("us", "UTC"),
-        }
-        return pa.schema([(name, types[kind]) for name, kind in self.columns.items()])
+        """The columns in Arrow's types."""
+        return arrow_schema(self.columns)
 
     @property
     def counts(self) -> tuple[str, ...]:
         """The columns that are added up where rows of a kept table are put together; the others tell rows apart."""
         return tuple(name for name, kind in self.columns.items() if kind == COUNT)
+
+
+def arrow_schema(columns: Mapping[str, str]) -> "pa.Schema":
+    """Return columns, given with their types, in Arrow's; who needs none does without Arrow, whose import takes long."""
+    import pyarrow as pa
+
+    types = {
+        COUNT: pa.int64(),
+        TEXT: pa.string(),
+        TRUTH: pa.bool_(),
+        DAY: pa.date32(),
+        TIME: pa.timestamp("us", "UTC"),
+    }
+    return pa.schema([(name, types[kind]) for name, kind in columns.items()])

@@ -1,35 +1,38 @@
 """Owns the way from the files of a published batch to raw lines, whatever bytes are in them, without losing one.
 
-A line ends at a newline byte and nowhere else; the last one may lack it. Judging the lines is left to `rules`.
+A line ends at a newline byte and nowhere else; the last one may lack it. Judging the lines is left to `rules`. Arrow is
+loaded with the first lines that are split by columns: a pipeline that follows small batches does without.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from fleetgen.domain.records import Interval, Stream
 from fleetgen.errors import FleetgenError
+from fleetgen.medallion.forms import COUNT, TEXT, TRUTH
 from fleetgen.storage.bronze import part_name
 from fleetgen.storage.hashing import BatchHash
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
 
-LINES = pa.schema(
-    [
-        ("batch_number", pa.int64()),
-        ("line", pa.int64()),
-        ("raw", pa.large_string()),
-        ("valid_utf8", pa.bool_()),
-        ("size_bytes", pa.int64()),
-        ("interval_start", pa.int64()),
-        ("interval_end", pa.int64()),
-    ]
-)
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LINES = {
+    "batch_number": COUNT,
+    "line": COUNT,
+    "raw": TEXT,
+    "valid_utf8": TRUTH,
+    "size_bytes": COUNT,
+    "interval_start": COUNT,
+    "interval_end": COUNT,
+}
+"""The columns of lines, with their types; instants are microseconds since the epoch."""
 
 _NEWLINE = 10
 
@@ -46,7 +49,7 @@ _BLOCK_BYTES = 1 << 20
 """So much of a file is read at once: as much as the processor's cache holds, and enough for threads to share a piece."""
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """Some whole lines of a batch."""
 
     content: bytes
@@ -55,15 +58,28 @@ class _Block(NamedTuple):
     interval: Interval
 
 
-def read_batches(layout: Layout, stream: Stream, entries: Sequence[BatchEntry], beat: Callable[[], None]) -> pa.Table:
-    """Return all lines of these batches; raises DamagedBatch if one is not as its ledger line says."""
+_NOTHING = Block(b"", 1, 0, Interval(0, 0))
+
+
+def list_batches(
+    layout: Layout, stream: Stream, entries: Sequence[BatchEntry], beat: Callable[[], None]
+) -> dict[str, list[Any]]:
+    """Return all lines of these batches, which are few: a list for each column of LINES.
+
+    Raises DamagedBatch if one is not as its ledger line says.
+    """
+    return listed(block for entry in entries for block in _read(layout, stream, entry, beat))
+
+
+def read_batches(layout: Layout, stream: Stream, entries: Sequence[BatchEntry], beat: Callable[[], None]) -> "pa.Table":
+    """Return all lines of these batches, as many as they are; raises DamagedBatch if one is not as its ledger line says."""
     blocks = (block for entry in entries for block in _read(layout, stream, entry, beat))
-    return pa.Table.from_batches([_split(group) for group in _groups(blocks)], LINES)
+    return _table([split(group) for group in _groups(blocks)])
 
 
-def _groups(blocks: Iterable[_Block]) -> Iterator[list[_Block]]:
+def _groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
     """Put blocks together that are split at once: a call of numpy takes longer than a small batch's lines."""
-    group: list[_Block] = []
+    group: list[Block] = []
     size = 0
     for block in blocks:
         group.append(block)
@@ -77,21 +93,27 @@ def _groups(blocks: Iterable[_Block]) -> Iterator[list[_Block]]:
 
 def read_pieces(
     layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], None], most: int
-) -> Iterator[pa.Table]:
+) -> Iterator["pa.Table"]:
     """Yield the lines of a batch, some more than so many at a time.
 
     Raises DamagedBatch, after the last of them, if the batch is not as its ledger line says.
     """
     piece: list[pa.RecordBatch] = []
     for block in _read(layout, stream, entry, beat):
-        piece.append(_split([block]))
+        piece.append(split([block]))
         if sum(map(len, piece)) >= most:
-            yield pa.Table.from_batches(piece, LINES)
+            yield _table(piece)
             piece = []
-    yield pa.Table.from_batches(piece, LINES)
+    yield _table(piece)
 
 
-def _read(layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], None]) -> Iterator[_Block]:
+def _table(pieces: Sequence["pa.RecordBatch"]) -> "pa.Table":
+    import pyarrow as pa
+
+    return pa.Table.from_batches(pieces or [split([_NOTHING])])
+
+
+def _read(layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], None]) -> Iterator[Block]:
     folder = layout.batch(stream, entry.batch_id)
     hashed = BatchHash(entry.schema_version)
     count = 0
@@ -101,7 +123,7 @@ def _read(layout: Layout, stream: Stream, entry: BatchEntry, beat: Callable[[], 
             for content in _blocks(path):
                 hashed.update(content)
                 beat()
-                yield _Block(content, count + 1, entry.batch_number, entry.interval)
+                yield Block(content, count + 1, entry.batch_number, entry.interval)
                 count += int(np.count_nonzero(_newlines(content))) + (not content.endswith(b"\n"))
         except FileNotFoundError as fault:
             raise _damaged(stream, entry, f"{path} is missing") from fault
@@ -133,13 +155,27 @@ def _damaged(stream: Stream, entry: BatchEntry, what: str) -> DamagedBatch:
     )
 
 
-def split_lines(content: bytes, first_line: int, batch_number: int, start: int, end: int) -> pa.RecordBatch:
-    """Return the lines of one file; ``start`` and ``end`` are those of the batch's interval."""
-    return _split([_Block(content, first_line, batch_number, Interval(start, end))])
+def listed(blocks: Iterable[Block]) -> dict[str, list[Any]]:
+    """Return the lines of some blocks, a list for each column of LINES: of a few this is sooner than `split`."""
+    rows = [
+        (
+            block.batch_number,
+            block.first_line + place,
+            *_text(line),
+            len(line),
+            block.interval.start,
+            block.interval.end,
+        )
+        for block in blocks
+        for place, line in enumerate(_ended(block.content).split(b"\n")[:-1])
+    ]
+    return dict(zip(LINES, map(list, zip(*rows, strict=True)), strict=True)) if rows else {name: [] for name in LINES}
 
 
-def _split(blocks: Sequence[_Block]) -> pa.RecordBatch:
-    """Return the lines of some blocks."""
+def split(blocks: Sequence[Block]) -> "pa.RecordBatch":
+    """Return the lines of some blocks, with the columns of LINES."""
+    import pyarrow as pa
+
     contents = [_ended(block.content) for block in blocks]
     content = b"".join(contents)
     ends = np.flatnonzero(_newlines(content))
@@ -155,7 +191,7 @@ def _split(blocks: Sequence[_Block]) -> pa.RecordBatch:
     numbers, firsts, starts, stops = np.array(facts, np.int64).repeat(np.diff(before), axis=0).T.copy()
     raw, valid = _texts(content, offsets)
     columns = [numbers, firsts + lines, raw, valid, np.diff(offsets), starts, stops]
-    return pa.record_batch([pa.array(column) for column in columns], schema=LINES)
+    return pa.record_batch([pa.array(column) for column in columns], names=list(LINES))
 
 
 def _newlines(content: bytes) -> NDArray[np.bool_]:
@@ -168,11 +204,13 @@ def _ended(content: bytes) -> bytes:
     return content if not content or content.endswith(b"\n") else content + b"\n"
 
 
-def _texts(content: bytes, offsets: NDArray[np.int64]) -> tuple[pa.Array, pa.Array]:
+def _texts(content: bytes, offsets: NDArray[np.int64]) -> tuple["pa.Array", "pa.Array"]:
     """Return each line as text and whether it is UTF-8; other bytes stand in the text as ``\\xff``.
 
     ``offsets`` are those of the lines without their newlines.
     """
+    import pyarrow as pa
+
     try:
         content.decode()
     except UnicodeDecodeError:

@@ -46,29 +46,17 @@ def delta_rows(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise UsageError(f"{folder} is no readable Delta table: {_reason(fault)}. Write it again.") from fault
 
 
-def rows_of(rows: Any, among: Mapping[str, Sequence[str]] | None = None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the rows of a pyarrow dataset with the columns that tell of a record, or with all if none does.
-
-    With ``among``, those alone in which a column has one of these values.
-    """
+def rows_of(rows: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the rows of a pyarrow dataset with the columns that tell of a record, or with all if none does."""
     columns = [name for name in COLUMNS if name in rows.schema.names]
     if not columns:
         yield "", dict.fromkeys(rows.schema.names)
         return
     number = 0
-    for batch in rows.to_batches(columns=columns, filter=_filter(among)):
+    for batch in rows.to_batches(columns=columns):
         for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             number += 1
             yield f"row {number}", dict(zip(columns, values, strict=True))
-
-
-def _filter(among: Mapping[str, Sequence[str]] | None) -> Any:
-    if not among:
-        return None
-    from pyarrow import dataset
-
-    ((column, values),) = among.items()
-    return dataset.field(column).isin(list(values))
 
 
 def _require(package: str, path: Path) -> None:

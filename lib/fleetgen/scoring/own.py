@@ -8,6 +8,7 @@ from typing import Any
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import NothingThere, SystemLacks
+from fleetgen.medallion.issues import ISSUE_OF_RULE
 from fleetgen.scoring.columnar import rows_of
 from fleetgen.scoring.keys import key_of
 from fleetgen.scoring.named import Named
@@ -39,12 +40,13 @@ def own_rejections(
 
     Raises NoQuarantine without a table of this dataset, SystemLacks without the packages to read it.
     """
-    rows = _quarantine(layout, dataset_id).to_pyarrow_dataset()
+    quarantine = _quarantine(layout, dataset_id)
+    from fleetgen.medallion.embedded.rejections import rejections
+
     found: dict[tuple[Stream, str], dict[int, str | None]] = {}
-    for _, row in rows_of(rows, {"batch_id": sorted({each for ids in batches.values() for each in ids})}):
-        key = key_of(row, None)
-        if key is not None and key.stream and key.batch_id and key.line and key.batch_id in batches[key.stream]:
-            found.setdefault((key.stream, key.batch_id), {})[key.line] = key.kind
+    for each in rejections(layout, quarantine, sorted({each for ids in batches.values() for each in ids})):
+        if each.batch_id in batches[Stream(each.stream)]:
+            found.setdefault((Stream(each.stream), each.batch_id), {})[each.line] = ISSUE_OF_RULE.get(each.rule)
     return found
 
 

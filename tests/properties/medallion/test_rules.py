@@ -1,8 +1,8 @@
 """Every line ends in one definite rule, or is accepted."""
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetgen.domain.records import ISSUE_TYPES, Stream
+from fleetgen.domain.records import ISSUE_TYPES, Interval, Stream
 from fleetgen.medallion.embedded.budget import carrying
-from fleetgen.medallion.embedded.database import Database
+from fleetgen.medallion.embedded.database import Database, registered
 from fleetgen.medallion.issues import ISSUE_OF_RULE
-from fleetgen.medallion.lines import split_lines
+from fleetgen.medallion.lines import Block, listed, split
 from fleetgen.medallion.rules import KEPT_CHARACTERS, RULES, judge, record_columns
 from fleetgen.storage.bronze import TRUTH_FILE
 from support.delta_tables import batches, contents, dirty, engine, follow
@@ -28,11 +28,22 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         yield opened
 
 
+@contextmanager
+def shown(database: Database, blocks: Sequence[Block]) -> Iterator[None]:
+    """Let SQL see the lines of some blocks, the way that suits what the pass asks for."""
+    if database.suits_few:
+        database.insert("lines", listed(blocks))
+        yield
+    else:
+        with registered(database.connection, "lines", pa.Table.from_batches(map(split, [[each] for each in blocks]))):
+            yield
+
+
 def judged(database: Database, *contents: bytes, few: bool = True) -> list[dict[str, Any]]:
     """Judge files, each of them a batch of events, in one go."""
-    pieces = [split_lines(content, 1, number, START, END) for number, content in enumerate(contents)]
+    blocks = [Block(content, 1, number, Interval(START, END)) for number, content in enumerate(contents)]
     columns = ", ".join(["batch_number", "line", "rule", "field", "raw", "size_bytes", "event_id", "event_type"])
-    with database.working(Stream.EVENTS, few), database.shown("lines", pa.Table.from_batches(pieces)):
+    with database.working(Stream.EVENTS, few), shown(database, blocks):
         judge(database.run, Stream.EVENTS)
         found = database.run(f"SELECT {columns} FROM judged ORDER BY batch_number, line").fetchall()
     return [dict(zip(columns.split(", "), row, strict=True)) for row in found]

@@ -1,23 +1,50 @@
-"""Owns what DuckDB knows of the batches of a pass: a table of them, and the days that they tell of."""
+"""Owns what DuckDB knows of the batches of a pass: a table of them, their lines, and the days that they tell of."""
 
-from collections.abc import Sequence
-from datetime import date
-
-import pyarrow as pa
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 
 from fleetgen.domain.records import Stream
-from fleetgen.medallion.embedded.database import BATCHES, Database
+from fleetgen.medallion.embedded.database import BATCHES, Database, registered
+from fleetgen.medallion.lines import list_batches, read_batches
+from fleetgen.storage.layout import Layout
 from fleetgen.storage.ledger import BatchEntry
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def keep_batches(database: Database, stream: Stream, entries: Sequence[BatchEntry]) -> None:
     """Leave these batches in the table `batches`, which silver and gold read beside `judged`, until the pass ends."""
-    rows = [
-        (stream.value, each.batch_number, each.batch_id, each.interval.start, each.interval.end, each.record_count)
-        for each in entries
-    ]
-    columns = [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), BATCHES, strict=True)]
-    database.insert("batches", pa.table(columns, schema=BATCHES))
+    intervals = [each.interval for each in entries]
+    columns = (
+        [stream.value] * len(entries),
+        [each.batch_number for each in entries],
+        [each.batch_id for each in entries],
+        [_instant(each.start) for each in intervals],
+        [_instant(each.end) for each in intervals],
+        [each.record_count for each in entries],
+    )
+    database.insert("batches", dict(zip(BATCHES, columns, strict=True)))
+
+
+@contextmanager
+def shown_lines(
+    database: Database, layout: Layout, stream: Stream, entries: Sequence[BatchEntry], beat: Callable[[], None]
+) -> Iterator[None]:
+    """Let SQL see the lines of these batches in `lines` for a while.
+
+    Raises DamagedBatch if one is not as its ledger line says.
+    """
+    if database.suits_few:
+        database.insert("lines", list_batches(layout, stream, entries, beat))
+        yield
+        return
+    with registered(database.connection, "lines", read_batches(layout, stream, entries, beat)):
+        yield
+
+
+def _instant(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def days_of_deliveries(database: Database, after: int) -> list[date]:

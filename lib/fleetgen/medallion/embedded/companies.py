@@ -12,11 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
-from fleetgen.medallion.embedded.database import Database
+from fleetgen.medallion.embedded.database import KNOWN_COMPANIES, Database
 from fleetgen.medallion.embedded.tables import Table
 
 _ASKED_AT_ONCE = 500
@@ -66,13 +65,15 @@ class Companies:
 
         In the end the others are noted as ones of which events are written.
         """
-        found = database.run(f"SELECT DISTINCT company_id FROM ({events}) ORDER BY 1")
-        known, strange = [], []
-        for names in _some(found):
-            states = self._states(names)
-            known.append(pa.array((name for name in names if states.get(_key(name))), pa.string()))
-            strange += [key for name in names if (key := _key(name)) not in states]
-        with database.shown("known_companies", pa.table({"company_id": pa.chunked_array(known, pa.string())})):
+        strange: list[bytes] = []
+
+        def known() -> Iterator[dict[str, list[str]]]:
+            for names in _some(database.run(f"SELECT DISTINCT company_id FROM ({events}) ORDER BY 1")):
+                states = self._states(names)
+                strange.extend(key for name in names if (key := _key(name)) not in states)
+                yield {"company_id": [name for name in names if states.get(_key(name))]}
+
+        with database.shown("known_companies", KNOWN_COMPANIES, known()):
             yield
         if strange:
             with self._writing():

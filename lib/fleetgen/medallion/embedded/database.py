@@ -5,33 +5,45 @@ plans of its statements stay good for the next one. To make them takes longer th
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded.budget import MEGABYTE, Budget
+from fleetgen.medallion.forms import COUNT, TEXT, TIME, arrow_schema
 from fleetgen.medallion.gold import gold_of
 from fleetgen.medallion.lines import LINES
 from fleetgen.medallion.quoting import quoted
 from fleetgen.medallion.rules import judged_columns
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _PASSES = 200
 """After so many passes DuckDB begins anew: it keeps some 20 KB of each for as long as it lives."""
 
-BATCHES = pa.schema(
-    [
-        ("stream", pa.string()),
-        ("batch_number", pa.int64()),
-        ("batch_id", pa.string()),
-        ("interval_start", pa.timestamp("us", "UTC")),
-        ("interval_end", pa.timestamp("us", "UTC")),
-        ("lines", pa.int64()),
-    ]
-)
+BATCHES = {
+    "stream": TEXT,
+    "batch_number": COUNT,
+    "batch_id": TEXT,
+    "interval_start": TIME,
+    "interval_end": TIME,
+    "lines": COUNT,
+}
+"""The columns of `batches`, with their types."""
+
+KNOWN_COMPANIES = {"company_id": TEXT}
+"""The columns of `known_companies`, with their types."""
+
+Rows = Mapping[str, Sequence[Any]]
+"""Rows by columns, each with its name."""
+
+_LISTED_ROWS = 200
+"""So many rows are written without Arrow, which takes 30 MB as soon as it is loaded; of more it is quicker."""
 
 
 class Database:
@@ -75,13 +87,14 @@ class Database:
         return self.connection.execute(f"EXECUTE {plan}({told})" if told else f"EXECUTE {plan}")
 
     @contextmanager
-    def shown(self, name: str, rows: pa.Table) -> Iterator[None]:
-        """Let SQL see rows in one of the tables for a while; many are not copied into it, but stand before it."""
+    def shown(self, name: str, columns: Mapping[str, str], parts: Iterable[Rows]) -> Iterator[None]:
+        """Let SQL see rows, which come in parts, in one of the tables for a while; many stand before it, uncopied."""
         if self.suits_few:
-            self.insert(name, rows)
+            for part in list(parts):  # whoever yields them may be reading what a statement finds
+                self.insert(name, part)
             yield
             return
-        with registered(self.connection, name, rows):
+        with registered(self.connection, name, _arrow(columns, parts)):
             yield
 
     def take(self, name: str, sql: str) -> None:
@@ -89,9 +102,16 @@ class Database:
         begin = f"INSERT INTO {name}" if self.suits_few else f"CREATE OR REPLACE TEMP VIEW {name} AS"
         self.connection.execute(f"{begin} {sql}")
 
-    def insert(self, name: str, rows: pa.Table) -> None:
-        """Write rows into a table, until the pass ends."""
-        self.connection.from_arrow(rows).insert_into(name)
+    def insert(self, name: str, rows: Rows) -> None:
+        """Write rows, with all columns in their order, into a table, until the pass ends."""
+        values = list(rows.values())
+        if len(values[0]) > _LISTED_ROWS:
+            import pyarrow as pa
+
+            self.connection.from_arrow(pa.table(dict(rows))).insert_into(name)
+        elif values[0]:
+            lists = ", ".join(f"unnest(${place})" for place in range(1, len(values) + 1))
+            self.connection.execute(f"INSERT INTO {name} SELECT {lists}", values)
 
     def rest(self) -> None:
         """Give back, between two passes, what DuckDB keeps of those before; it begins anew if there were many."""
@@ -135,13 +155,13 @@ def _opened(budget: Budget, spill: Path) -> duckdb.DuckDBPyConnection:
 
 def _make_tables(connection: duckdb.DuckDBPyConnection, stream: Stream) -> None:
     connection.execute(f"CREATE SCHEMA {stream}; SET schema = '{stream}'")
-    connection.from_arrow(LINES.empty_table()).create("lines")
-    connection.from_arrow(BATCHES.empty_table()).create("batches")
     (own,) = (gold.form.columns for gold in gold_of(stream) if gold.kept)
     connection.execute(f"""
+        CREATE TABLE lines ({_columns(LINES)});
+        CREATE TABLE batches ({_columns(BATCHES)});
         CREATE TABLE repeated_lines (batch_number BIGINT, line BIGINT);
         CREATE TABLE judged ({_columns(judged_columns(stream))});
-        CREATE TABLE known_companies (company_id VARCHAR);
+        CREATE TABLE known_companies ({_columns(KNOWN_COMPANIES)});
         CREATE TABLE own ({_columns(own)})""")
 
 
@@ -153,8 +173,15 @@ def _literal(value: int | str) -> str:
     return quoted(value) if isinstance(value, str) else f"({value})::BIGINT"  # of another type it would be planned anew
 
 
+def _arrow(columns: Mapping[str, str], parts: Iterable[Rows]) -> "pa.Table":
+    import pyarrow as pa
+
+    schema = arrow_schema(columns)
+    return pa.concat_tables([schema.empty_table(), *(pa.table(dict(part), schema) for part in parts)])
+
+
 @contextmanager
-def registered(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[None]:
+def registered(connection: duckdb.DuckDBPyConnection, name: str, rows: "pa.Table") -> Iterator[None]:
     """Let SQL see rows under a name for a while."""
     connection.register(name, rows)
     try:

@@ -16,7 +16,7 @@ from fleetgen.domain.records import Stream
 from fleetgen.machine import give_memory_back
 from fleetgen.medallion.carrying.engine import Carried, Totals
 from fleetgen.medallion.carrying.order import passes
-from fleetgen.medallion.embedded.batches import days_of_deliveries, keep_batches
+from fleetgen.medallion.embedded.batches import days_of_deliveries, keep_batches, shown_lines
 from fleetgen.medallion.embedded.budget import Budget, carrying
 from fleetgen.medallion.embedded.commits import DataFile
 from fleetgen.medallion.embedded.companies import Companies
@@ -28,7 +28,7 @@ from fleetgen.medallion.embedded.tables import KEEP_SECONDS, Table
 from fleetgen.medallion.embedded.totals import totals
 from fleetgen.medallion.embedded.upkeep import Upkeep
 from fleetgen.medallion.gold import UNKNOWN, Gold, gold_of
-from fleetgen.medallion.lines import read_batches, read_pieces
+from fleetgen.medallion.lines import read_pieces
 from fleetgen.medallion.rules import judge
 from fleetgen.medallion.silver import RECORDS, Silver, silver_of
 from fleetgen.storage.layout import Layout
@@ -133,7 +133,7 @@ class EmbeddedEngine:
             with judged_in_pieces(self._connection, stream, read, folders, name) as files:
                 yield files
             return
-        with self._database.shown("lines", read_batches(self._layout, stream, entries, self._beat)):
+        with shown_lines(self._database, self._layout, stream, entries, self._beat):
             judge(self._database.run, stream)
         yield {}
 

@@ -7,10 +7,10 @@ whole batch while a piece is judged is what duplicates ask for: the text of the 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from fleetgen.domain.records import Stream
@@ -20,7 +20,10 @@ from fleetgen.medallion.embedded.files import relation, write_rows
 from fleetgen.medallion.rules import KEPT_CHARACTERS, identity, judgement, record_columns, repeated_records
 from fleetgen.medallion.silver import QUARANTINE, RECORDS, Silver, silver_of
 
-Reader = Callable[[], Iterator[pa.Table]]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Reader = Callable[[], Iterator["pa.Table"]]
 """Reads the lines of a batch, piece by piece, from the first one on whenever it is called."""
 
 
@@ -112,6 +115,8 @@ def _repeated(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _keep_hashes(connection: duckdb.DuckDBPyConnection, hashes: NDArray[np.uint64]) -> None:
+    import pyarrow as pa
+
     with registered(connection, "hashes", pa.table({"hash": hashes})):
         connection.execute("CREATE OR REPLACE TEMP TABLE repeated_hashes AS FROM hashes")
 

@@ -10,14 +10,15 @@ from itertools import repeat
 from pathlib import Path
 
 import duckdb
-from deltalake import DeltaTable, PostCommitHookProperties
+from deltalake import DeltaTable, Field, PostCommitHookProperties, Schema
 from deltalake.exceptions import DeltaError
+from deltalake.schema import PrimitiveType
 
 from fleetgen.domain.records import Stream
 from fleetgen.errors import FleetgenError
 from fleetgen.medallion.embedded.commits import DataFile, commit
 from fleetgen.medallion.embedded.files import relation, write_rows
-from fleetgen.medallion.forms import TableForm
+from fleetgen.medallion.forms import COUNT, DAY, TEXT, TIME, TRUTH, TableForm
 from fleetgen.storage.files import remove_tree
 from fleetgen.storage.layout import Layout
 from fleetgen.storage.probing import can_link, require_path_for_tables
@@ -34,6 +35,9 @@ _TOGETHER = 8
 
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 """`upkeep` does at its time what delta-rs would do within a commit."""
+
+_TYPES = {COUNT: "long", TEXT: "string", TRUTH: "boolean", DAY: "date", TIME: "timestamp"}
+"""The types of columns, as Delta names them."""
 
 _DATASET = "fleetgen.dataset"
 _VERSION = "fleetgen.version"
@@ -223,7 +227,7 @@ def _create(
     kept = f"interval {keep_seconds} seconds"
     return DeltaTable.create(
         str(folder),
-        schema=form.schema,
+        schema=Schema([Field(column, PrimitiveType(_TYPES[kind])) for column, kind in form.columns.items()]),
         name=form.name,
         partition_by=list(form.partition_by),
         configuration={**ours, "delta.deletedFileRetentionDuration": kept, "delta.logRetentionDuration": kept},

@@ -16,13 +16,13 @@ import pyarrow as pa
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.carrying.order import passes
-from fleetgen.medallion.embedded.batches import keep_batches
+from fleetgen.medallion.embedded.batches import keep_batches, shown_lines
 from fleetgen.medallion.embedded.budget import Budget, carrying
 from fleetgen.medallion.embedded.database import Database
 from fleetgen.medallion.embedded.files import relation
 from fleetgen.medallion.embedded.pieces import judged_in_pieces
 from fleetgen.medallion.gold import Gold, gold_of
-from fleetgen.medallion.lines import DamagedBatch, read_batches, read_pieces
+from fleetgen.medallion.lines import DamagedBatch, read_pieces
 from fleetgen.medallion.rules import judge
 from fleetgen.medallion.silver import Silver, silver_of
 from fleetgen.medallion.spark.rows import DAMAGED, JUDGED, spread
@@ -83,7 +83,7 @@ def _judged(database: Database, work: Work, run: Sequence[BatchEntry], budget: B
         with judged_in_pieces(database.connection, work.stream, read, folders, "part"):
             yield
         return
-    with database.shown("lines", read_batches(work.layout, work.stream, run, _go_on)):
+    with shown_lines(database, work.layout, work.stream, run, _go_on):
         judge(database.run, work.stream)
     yield
 

@@ -1,23 +1,29 @@
 """The DuckDB of an engine: it suits what a pass asks for, and begins anew with nothing in memory or on the disk."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pytest
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded import database
 from fleetgen.medallion.embedded.budget import Budget
-from fleetgen.medallion.embedded.database import Database
+from fleetgen.medallion.embedded.database import BATCHES, KNOWN_COMPANIES, Database
 
 COUNT = "SELECT count(*) FROM known_companies"
+INSTANTS = ", ".join(f"epoch_us({name}) AS {name}" for name in ("interval_start", "interval_end"))
 BUDGET = Budget(memory=64_000_000, threads=2, lines=2000)
 
 
 def setting(opened: Database, name: str) -> object:
     (value,) = opened.connection.execute(f"SELECT current_setting('{name}')").fetchall()
     return value[0]
+
+
+def instant(microseconds: int) -> datetime:
+    """Return an instant, as a pass is given it."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
 
 
 def passed(opened: Database, few: bool = True) -> None:
@@ -53,7 +59,7 @@ def test_it_rests_as_it_is_until_there_were_many_passes(tmp_path: Path, monkeypa
 @pytest.mark.parametrize("few", [True, False])
 def test_a_pass_leaves_nothing_behind_however_it_ends(tmp_path: Path, few: bool) -> None:
     opened = Database(BUDGET, tmp_path)
-    names = pa.table({"company_id": ["one", "two"]})
+    names = {"company_id": ["one", "two"]}
     for stream in (Stream.COMPANIES, Stream.EVENTS, Stream.COMPANIES):
         with pytest.raises(ZeroDivisionError), opened.working(stream, few):
             for so_far in (2, 4):
@@ -67,9 +73,31 @@ def test_a_batch_in_pieces_leaves_a_new_database(tmp_path: Path) -> None:
     opened = Database(BUDGET, tmp_path)
     first = opened.connection
     with opened.working(Stream.EVENTS, few=False, in_pieces=True):
-        opened.insert("known_companies", pa.table({"company_id": ["one"]}))
+        opened.insert("known_companies", {"company_id": ["one"]})
     assert opened.connection is not first
     assert opened.connection.execute(f"SET schema = 'events'; {COUNT}").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize("count", [0, 1, database._LISTED_ROWS, database._LISTED_ROWS + 1])
+def test_few_rows_are_written_as_many_are(tmp_path: Path, count: int) -> None:
+    opened = Database(BUDGET, tmp_path)
+    rows = [
+        ("events", number, f"it's\0 \U0001f69a {number}", instant(number), instant(2**51), 1) for number in range(count)
+    ]
+    with opened.working(Stream.EVENTS, few=True):
+        opened.insert("batches", {name: [row[place] for row in rows] for place, name in enumerate(BATCHES)})
+        found = opened.run(f"SELECT * REPLACE ({INSTANTS}) FROM batches ORDER BY batch_number").fetchall()
+    assert [(*row[:3], instant(row[3]), instant(row[4]), row[5]) for row in found] == rows
+
+
+@pytest.mark.parametrize("few", [True, False])
+@pytest.mark.parametrize("parts", [[], [[]], [[], ["a"]], [["a"], ["b", "c"]]])
+def test_rows_come_in_parts(tmp_path: Path, few: bool, parts: list[list[str]]) -> None:
+    opened = Database(BUDGET, tmp_path)
+    with opened.working(Stream.EVENTS, few):
+        with opened.shown("known_companies", KNOWN_COMPANIES, ({"company_id": part} for part in parts)):
+            found = opened.run("FROM known_companies ORDER BY 1").fetchall()
+        assert found == [(name,) for part in parts for name in part]
 
 
 def test_each_stream_has_plans_and_tables_of_its_own(tmp_path: Path) -> None:
@@ -77,7 +105,7 @@ def test_each_stream_has_plans_and_tables_of_its_own(tmp_path: Path) -> None:
     for number in range(3):
         for stream in Stream:
             with opened.working(stream, few=True):
-                opened.insert("known_companies", pa.table({"company_id": [f"{stream}-{number}", "it's"]}))
+                opened.insert("known_companies", {"company_id": [f"{stream}-{number}", "it's"]})
                 found = opened.run("SELECT company_id FROM known_companies WHERE company_id <> $name", {"name": "it's"})
                 assert found.fetchall() == [(f"{stream}-{number}",)]
                 found = opened.run("SELECT $count + count(*) FROM known_companies", {"count": number})
