@@ -19,6 +19,7 @@ from urllib.request import urlopen
 
 import tomlkit
 
+from fleetgen.config.laying_out import lay_out
 from support.patience import wait_for
 
 _PORTS_OF_A_WORKER = 5000
@@ -65,7 +66,7 @@ class RunningSet:
         self._place = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
         self.folder = self._place / named
         self.config = self.folder / "etc" / "generator.toml"
-        subprocess.run([*FLEETGEN, "init", str(self.folder)], check=True, capture_output=True)
+        list(lay_out(self.folder / "etc", "emulated"))  # as `fleetgen init` does
         *ports, self.control_port, self.pipeline_port = free_ports(4)
         self.ports = dict(zip(("company", "driver"), ports, strict=True))
         self.configure(**{f"{name}_port": str(port) for name, port in self.ports.items()}, **settings)

@@ -97,15 +97,17 @@ def judged_columns(stream: Stream) -> dict[str, str]:
     return dict.fromkeys(("batch_number", "line", "size_bytes"), "BIGINT") | texts | record_columns(stream)
 
 
-def judge(run: Callable[[str], duckdb.DuckDBPyConnection], stream: Stream) -> None:
+def judge(run: Callable[[str], duckdb.DuckDBPyConnection], stream: Stream, may_repeat: bool = True) -> None:
     """Judge the lines of whole batches, and leave the judged rows in ``judged``, empty before as ``repeated_lines`` is.
 
     ``lines`` is a relation with ``batch_number``, ``line`` (from 1), ``raw`` (text; bytes that are no UTF-8 stand in
     it in some readable form), ``valid_utf8``, ``size_bytes``, and the batch's ``interval_start`` and ``interval_end``
     (microseconds since the epoch). A judged row has ``batch_number``, ``line``, ``rule`` (NULL: accepted), ``field``
     (which one the rule found at fault), ``raw`` and ``size_bytes`` (of rejected lines), and the typed fields.
+    ``may_repeat``: whether a line may stand in its batch before, byte for byte; otherwise nobody looks for such lines.
     """
-    run(_REPEATED_LINES)
+    if may_repeat:
+        run(_REPEATED_LINES)
     run(f"INSERT INTO judged BY NAME {judgement(stream, 'lines')}")
     if run(_repeated_ids(stream)).fetchone() is not None:
         run(_reject_repeated_ids(stream))

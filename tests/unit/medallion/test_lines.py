@@ -1,15 +1,13 @@
 """Lines of several batches are split at once, and are those of each batch by itself."""
 
-import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from fleetgen.domain.records import SECOND, Interval, Stream, iso
+from fleetgen.domain.records import Stream
 from fleetgen.medallion.lines import Block, list_batches, listed, read_batches, split
 from fleetgen.storage.layout import Layout
-from fleetgen.storage.ledger import BatchEntry
+from support.bronze import published
 
 CONTENTS = (
     b'{"a":1}\n{"a":2}\n',
@@ -21,35 +19,6 @@ CONTENTS = (
     b"x\n" * 600_000,  # more than is split at once
     b"last\n",
 )
-
-
-def published(layout: Layout, contents: Sequence[bytes]) -> list[BatchEntry]:
-    """Write batches of events with these contents; return what the ledger would say of each."""
-    entries = []
-    for number, content in enumerate(contents):
-        interval = Interval(number * 10 * SECOND, (number + 1) * 10 * SECOND)
-        folder = layout.batch(Stream.EVENTS, interval.batch_id)
-        folder.mkdir(parents=True)
-        (folder / "events.jsonl").write_bytes(content)
-        entries.append(
-            BatchEntry(
-                start=iso(interval.start),
-                end=iso(interval.end),
-                segment=1,
-                company_count=1,
-                batch_number=number,
-                batch_id=interval.batch_id,
-                mode="emulated",
-                record_count=content.count(b"\n"),
-                valid_count=content.count(b"\n"),
-                corrupted_count=0,
-                bytes=len(content),
-                parts=1,
-                sha256=hashlib.sha256(content).hexdigest(),
-                schema_version=2,
-            )
-        )
-    return entries
 
 
 def test_several_batches_have_the_lines_of_each(tmp_path: Path) -> None:

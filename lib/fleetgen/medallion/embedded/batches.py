@@ -30,17 +30,19 @@ def keep_batches(database: Database, stream: Stream, entries: Sequence[BatchEntr
 @contextmanager
 def shown_lines(
     database: Database, layout: Layout, stream: Stream, entries: Sequence[BatchEntry], beat: Callable[[], None]
-) -> Iterator[None]:
-    """Let SQL see the lines of these batches in `lines` for a while.
+) -> Iterator[bool]:
+    """Let SQL see the lines of these batches in `lines` for a while; yield whether one may stand twice in its batch.
 
     Raises DamagedBatch if one is not as its ledger line says.
     """
     if database.suits_few:
-        database.insert("lines", list_batches(layout, stream, entries, beat))
-        yield
+        lines = list_batches(layout, stream, entries, beat)
+        database.insert("lines", lines)
+        texts = list(zip(lines["batch_number"], lines["raw"], strict=True))
+        yield len(set(texts)) < len(texts)
         return
     with registered(database.connection, "lines", read_batches(layout, stream, entries, beat)):
-        yield
+        yield True
 
 
 def _instant(microseconds: int) -> datetime:

@@ -133,8 +133,8 @@ class EmbeddedEngine:
             with judged_in_pieces(self._connection, stream, read, folders, name) as files:
                 yield files
             return
-        with shown_lines(self._database, self._layout, stream, entries, self._beat):
-            judge(self._database.run, stream)
+        with shown_lines(self._database, self._layout, stream, entries, self._beat) as may_repeat:
+            judge(self._database.run, stream, may_repeat)
         yield {}
 
     def _is_large(self, entries: Sequence[BatchEntry]) -> bool:

@@ -39,8 +39,8 @@ class Upkeep:
         return table.version - self._checkpoints[table.form.name]
 
     def _clean_up(self, table: Table) -> None:
-        table.refresh()
         delta, name = table.delta, table.form.name
+        delta.update_incremental()
         delta.vacuum(
             dry_run=False,
             enforce_retention_duration=False,

@@ -83,8 +83,8 @@ def _judged(database: Database, work: Work, run: Sequence[BatchEntry], budget: B
         with judged_in_pieces(database.connection, work.stream, read, folders, "part"):
             yield
         return
-    with shown_lines(database, work.layout, work.stream, run, _go_on):
-        judge(database.run, work.stream)
+    with shown_lines(database, work.layout, work.stream, run, _go_on) as may_repeat:
+        judge(database.run, work.stream, may_repeat)
     yield
 
 
