@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 _PASSES = 200
 """After so many passes DuckDB begins anew: it keeps some 20 KB of each for as long as it lives."""
 
-_HELD_PASSES = 20
-"""So many small passes, and no large one, hold what DuckDB has freed: to return it takes as long as a table's rows."""
-
 BATCHES = {
     "stream": TEXT,
     "batch_number": COUNT,
@@ -55,7 +52,6 @@ class Database:
     def __init__(self, budget: Budget, spill: Path) -> None:
         self._budget, self._spill = budget, spill
         self.suits_few: bool
-        self._held: int
         self.connection: duckdb.DuckDBPyConnection
         self._begin()
 
@@ -74,7 +70,6 @@ class Database:
             yield
         finally:
             self._passes += 1
-            self._held += 1 if few else _HELD_PASSES
             if in_pieces:
                 self.renew()
             else:
@@ -119,13 +114,11 @@ class Database:
             self.connection.execute(f"INSERT INTO {name} SELECT {lists}", values)
 
     def rest(self) -> None:
-        """Give back, between two passes, what DuckDB keeps of some before; it begins anew if there were many."""
+        """Give back, between two passes, what DuckDB keeps of those before; it begins anew if there were many."""
         if self._passes >= _PASSES:
             self.renew()
-        elif self._held >= _HELD_PASSES:
-            self._held = 0
-            # A limit that is set lets DuckDB return what it has freed: a tenth of this process.
-            self.connection.execute(f"SET memory_limit = '{self._budget.memory // MEGABYTE}MB'")
+        # A limit that is set lets DuckDB return what it has freed: a tenth of this process.
+        self.connection.execute(f"SET memory_limit = '{self._budget.memory // MEGABYTE}MB'")
 
     def renew(self) -> None:
         """Begin anew with nothing in memory or on the disk: DuckDB keeps what a large batch took for as long as it lives."""
@@ -138,7 +131,7 @@ class Database:
 
     def _begin(self) -> None:
         shutil.rmtree(self._spill, ignore_errors=True)
-        self._passes, self._held, self.suits_few = 0, 0, False
+        self._passes, self.suits_few = 0, False
         self._stream = Stream.COMPANIES
         self._plans: dict[tuple[Stream, str], str] = {}
         self.connection = _opened(self._budget, self._spill)

@@ -132,16 +132,11 @@ def test_a_new_one_has_nothing_of_the_one_before(tmp_path: Path) -> None:
         before.execute("SELECT 1")
 
 
-def test_what_was_freed_is_given_back_after_a_large_pass_or_many_small_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "_HELD_PASSES", 3)
+@pytest.mark.parametrize("few", [True, False])
+def test_between_passes_the_limit_is_set_anew_which_returns_what_was_freed(tmp_path: Path, few: bool) -> None:
     opened = Database(BUDGET, tmp_path)
-    given_back = []
-    for few in (True, True, True, True, False, True, True, True):
-        opened.connection.execute("SET memory_limit = '100MB'")
-        moved = setting(opened, "memory_limit")
-        passed(opened, few)
-        opened.rest()
-        given_back.append(setting(opened, "memory_limit") != moved)
-    assert given_back == [False, False, True, False, True, False, False, True]
+    limit = setting(opened, "memory_limit")
+    passed(opened, few)
+    opened.connection.execute("SET memory_limit = '100MB'")
+    opened.rest()
+    assert setting(opened, "memory_limit") == limit
