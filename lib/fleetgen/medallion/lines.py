@@ -32,7 +32,7 @@ LINES = {
     "interval_start": COUNT,
     "interval_end": COUNT,
 }
-"""The columns of lines, with their types; instants are microseconds since the epoch."""
+"""The columns of lines, with their types: ``line`` counts from 1, instants are microseconds since the epoch."""
 
 _NEWLINE = 10
 

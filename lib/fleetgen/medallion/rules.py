@@ -100,11 +100,9 @@ def judged_columns(stream: Stream) -> dict[str, str]:
 def judge(run: Callable[[str], duckdb.DuckDBPyConnection], stream: Stream, may_repeat: bool = True) -> None:
     """Judge the lines of whole batches, and leave the judged rows in ``judged``, empty before as ``repeated_lines`` is.
 
-    ``lines`` is a relation with ``batch_number``, ``line`` (from 1), ``raw`` (text; bytes that are no UTF-8 stand in
-    it in some readable form), ``valid_utf8``, ``size_bytes``, and the batch's ``interval_start`` and ``interval_end``
-    (microseconds since the epoch). A judged row has ``batch_number``, ``line``, ``rule`` (NULL: accepted), ``field``
-    (which one the rule found at fault), ``raw`` and ``size_bytes`` (of rejected lines), and the typed fields.
-    ``may_repeat``: whether a line may stand in its batch before, byte for byte; otherwise nobody looks for such lines.
+    ``lines`` is a relation with the columns of `lines.LINES`; bytes that are no UTF-8 stand in ``raw`` in some readable
+    form. A judged row has ``batch_number``, ``line``, ``rule`` (NULL: accepted), ``field`` (the one at fault), ``raw`` and
+    ``size_bytes`` (of rejected lines), and the typed fields. ``may_repeat``: whether equal lines may stand in one batch.
     """
     if may_repeat:
         run(_REPEATED_LINES)
