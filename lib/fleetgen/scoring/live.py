@@ -1,7 +1,7 @@
 """Owns the score of the own pipeline while it runs: over the newest batches that it has carried, each scored once."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from fleetgen.config.model import OWN_PIPELINE
 from fleetgen.domain.records import Stream
@@ -42,7 +42,7 @@ class LiveScore:
         new = {stream: self._new(stream, own.acknowledged.get(stream, -1)) for stream in Stream}
         if not any(new.values()):
             return None
-        rejections = own_rejections(self._dataset.layout, manifest.dataset_id, _ids(new))
+        rejections = own_rejections(self._dataset.layout, manifest.dataset_id, new)
         for stream, entries in new.items():
             for entry in entries:
                 self._tallies[stream].append(self._score(manifest, stream, entry, rejections))
@@ -76,7 +76,3 @@ class LiveScore:
                 len(block.lines), judge(block.issues, named, frozenset(), self._companies.collateral(stream, block))
             )
         return tally
-
-
-def _ids(new: Mapping[Stream, Iterable[BatchEntry]]) -> dict[Stream, list[str]]:
-    return {stream: [entry.batch_id for entry in entries] for stream, entries in new.items()}

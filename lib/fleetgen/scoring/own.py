@@ -13,6 +13,7 @@ from fleetgen.scoring.columnar import rows_of
 from fleetgen.scoring.keys import key_of
 from fleetgen.scoring.named import Named
 from fleetgen.storage.layout import Layout
+from fleetgen.storage.ledger import BatchEntry
 
 _TABLE = "quarantine"
 
@@ -34,9 +35,11 @@ def own_quarantine(layout: Layout, dataset_id: str) -> tuple[Named, Mapping[Stre
 
 
 def own_rejections(
-    layout: Layout, dataset_id: str, batches: Mapping[Stream, Sequence[str]]
+    layout: Layout, dataset_id: str, batches: Mapping[Stream, Sequence[BatchEntry]]
 ) -> dict[tuple[Stream, str], dict[int, str | None]]:
     """Return what the own pipeline rejected of some batches: by stream and batch the lines, each with its issue type.
+
+    Of each stream they come in their order; what lies between them may be in the answer, too.
 
     Raises NoQuarantine without a table of this dataset, SystemLacks without the packages to read it.
     """
@@ -44,9 +47,9 @@ def own_rejections(
     from fleetgen.medallion.embedded.rejections import rejections
 
     found: dict[tuple[Stream, str], dict[int, str | None]] = {}
-    for each in rejections(layout, quarantine, sorted({each for ids in batches.values() for each in ids})):
-        if each.batch_id in batches[Stream(each.stream)]:
-            found.setdefault((Stream(each.stream), each.batch_id), {})[each.line] = ISSUE_OF_RULE.get(each.rule)
+    numbers = {stream: (some[0].batch_number, some[-1].batch_number) for stream, some in batches.items() if some}
+    for each in rejections(layout, quarantine, numbers) if numbers else ():
+        found.setdefault((Stream(each.stream), each.batch_id), {})[each.line] = ISSUE_OF_RULE.get(each.rule)
     return found
 
 

@@ -1,12 +1,13 @@
 """Owns what the quarantine says of some batches, read without Arrow: a pipeline that follows its own score has none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
 
 import duckdb
 from deltalake import DeltaTable
 
+from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded.files import relation
 from fleetgen.medallion.embedded.tables import damaged
 from fleetgen.medallion.silver import QUARANTINE
@@ -22,13 +23,19 @@ class Rejection(NamedTuple):
     rule: str
 
 
-def rejections(layout: Layout, quarantine: DeltaTable, batch_ids: Sequence[str]) -> Iterator[Rejection]:
-    """Yield the rejected lines of batches with these ids, of either stream; raises DamagedTable."""
+def rejections(layout: Layout, quarantine: DeltaTable, batches: Mapping[Stream, tuple[int, int]]) -> list[Rejection]:
+    """Return the rejected lines of each stream's batches from one number to another, both included.
+
+    Of the files, whose rows are about in the order of the batches, only those parts are read. Raises DamagedTable.
+    """
     rows = relation(QUARANTINE.form, map(unquote, quarantine.file_uris()))
-    named = f"SELECT {', '.join(Rejection._fields)} FROM ({rows}) WHERE list_contains($batch_ids, batch_id)"
+    named = " UNION ALL ".join(
+        f"SELECT {', '.join(Rejection._fields)} FROM ({rows})"
+        f" WHERE stream = '{stream}' AND batch_number BETWEEN {first} AND {last}"
+        for stream, (first, last) in batches.items()
+    )
     with duckdb.connect(config={"threads": 1}) as connection:
         try:
-            found = connection.execute(named, {"batch_ids": list(batch_ids)}).fetchall()
+            return [Rejection(*row) for row in connection.execute(named).fetchall()]
         except duckdb.Error as fault:
             raise damaged(QUARANTINE.form.folder(layout), fault) from fault
-        yield from map(Rejection._make, found)
