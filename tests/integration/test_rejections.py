@@ -1,6 +1,5 @@
 """What the quarantine says of some batches is what the whole table says of them, and a damaged table is named."""
 
-
 import pytest
 from deltalake import DeltaTable
 

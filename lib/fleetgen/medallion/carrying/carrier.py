@@ -155,6 +155,7 @@ class Carrier:
             again = f"; it tries again in {wait // SECOND} s" if self.tries_again else ""
             self.log.error(f"Pipeline could not go on with {stream}{again}: {fault}", kind="error")
             self._count_lines(engine)  # passes before the one with the damaged batch may be in the tables
+            self._acknowledge(manifest, self._passed(engine))
 
     def _engine_of(self, manifest: Manifest) -> Engine:
         """Return the engine of the present dataset; after a clean or a fault the tables are opened anew."""

@@ -19,15 +19,17 @@ def missing(stream: Stream, entries: Sequence[BatchEntry], first: int) -> list[B
     return found
 
 
-def passes(entries: Sequence[BatchEntry], most_lines: int) -> Iterator[list[BatchEntry]]:
-    """Divide batches into runs of at most so many lines; a larger batch is one by itself."""
+def passes(
+    entries: Sequence[BatchEntry], most_lines: int, most_bytes: float = float("inf")
+) -> Iterator[list[BatchEntry]]:
+    """Divide batches into runs of at most so many lines and bytes; a larger batch is one by itself."""
     run: list[BatchEntry] = []
-    lines = 0
+    lines = size = 0
     for entry in entries:
-        if run and (lines + entry.record_count > most_lines or len(run) == PASS_BATCHES):
+        lines, size = lines + entry.record_count, size + entry.bytes
+        if run and (lines > most_lines or size > most_bytes or len(run) == PASS_BATCHES):
             yield run
-            run, lines = [], 0
+            run, lines, size = [], entry.record_count, entry.bytes
         run.append(entry)
-        lines += entry.record_count
     if run:
         yield run

@@ -19,6 +19,9 @@ _THREAD_BYTES = 125 * MEGABYTE
 _LINE_BYTES = 2000
 """So much memory a line takes on its way through all tables."""
 
+_BYTES_SHARE = 7
+"""A pass takes so many times the bytes of its batches, whose lines may be longer than fleetgen's own."""
+
 _MOST_LINES = 150_000
 _LEAST_LINES = 2000
 
@@ -32,6 +35,11 @@ class Budget:
     threads: int
     lines: int
     """So many lines are carried at once; a larger batch by itself, in pieces of as many."""
+
+    @property
+    def bytes(self) -> int:
+        """So many bytes of several batches are carried at once."""
+        return self.memory // _BYTES_SHARE
 
     def settings(self, spill: Path) -> dict[str, str | bool | int | float | list[str]]:
         """Return DuckDB's settings; ``spill`` is the folder for what exceeds the memory."""

@@ -6,7 +6,7 @@ plans of its statements stay good for the next one. To make them takes longer th
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +81,9 @@ class Database:
             return self.connection.execute(sql, dict(values or {}))
         plan = self._plans.get((self._stream, sql))
         if plan is None:
-            plan = self._plans[self._stream, sql] = f"plan_{len(self._plans)}"
+            plan = f"plan_{len(self._plans)}"
             self.connection.execute(f"PREPARE {plan} AS {sql}")
+            self._plans[self._stream, sql] = plan
         told = ", ".join(f"{name} := {_literal(value)}" for name, value in (values or {}).items())
         return self.connection.execute(f"EXECUTE {plan}({told})" if told else f"EXECUTE {plan}")
 
@@ -182,9 +183,12 @@ def _arrow(columns: Mapping[str, str], parts: Iterable[Rows]) -> "pa.Table":
 
 @contextmanager
 def registered(connection: duckdb.DuckDBPyConnection, name: str, rows: "pa.Table") -> Iterator[None]:
-    """Let SQL see rows under a name for a while."""
+    """Let SQL see rows under a name for a while; what fails meanwhile is what is told, not what it leaves undone."""
     connection.register(name, rows)
     try:
         yield
-    finally:
-        connection.unregister(name)
+    except BaseException:
+        with suppress(duckdb.Error):  # a transaction that is aborted takes no statement
+            connection.unregister(name)
+        raise
+    connection.unregister(name)

@@ -70,7 +70,7 @@ class EmbeddedEngine:
         Raises DamagedBatch, before anything of the pass is written, if bronze is not as it was published.
         """
         carried = Carried()
-        for run in passes(self._tables.missing(stream, entries), self._budget.lines):
+        for run in passes(self._tables.missing(stream, entries), self._budget.lines, self._budget.bytes):
             self._carry(stream, run, carried)
         return carried
 

@@ -59,7 +59,7 @@ def rows_of_run(work: Work, entries: Sequence[BatchEntry]) -> Iterator[pa.Record
     budget, spill = carrying(work.memory), Path(tempfile.mkdtemp(prefix="fleetgen-rules-"))
     database = Database(budget, spill)
     try:
-        for run in passes(entries, budget.lines):
+        for run in passes(entries, budget.lines, budget.bytes):
             is_large = sum(entry.record_count for entry in run) > budget.lines
             with database.working(work.stream, few=False, in_pieces=is_large):
                 keep_batches(database, work.stream, run)

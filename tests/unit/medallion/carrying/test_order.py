@@ -1,5 +1,7 @@
 """In which pieces batches are carried."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +50,18 @@ def test_each_batch_is_carried_once_in_order_and_no_pass_is_larger_than_it_must_
     assert [each for run in found for each in run] == entries
     assert all(run for run in found)
     assert all(len(run) == 1 or sum(each.record_count for each in run) <= most for run in found)
+    for run, after in pairwise(found):
+        assert len(run) == PASS_BATCHES or sum(each.record_count for each in (*run, after[0])) > most
+
+
+@given(st.lists(st.integers(0, 500), max_size=60), st.integers(1, 200_000))
+def test_no_pass_has_more_bytes_than_it_must(sizes: list[int], most: int) -> None:
+    entries = [entry(number, lines) for number, lines in enumerate(sizes)]
+    found = list(passes(entries, 10**9, most))
+    assert [each for run in found for each in run] == entries
+    assert all(len(run) == 1 or sum(each.bytes for each in run) <= most for run in found)
+    for run, after in pairwise(found):
+        assert sum(each.bytes for each in (*run, after[0])) > most
 
 
 def test_of_empty_batches_only_so_many_are_carried_at_once() -> None:

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from fleetgen.domain.records import Stream
 from fleetgen.medallion.embedded import database
 from fleetgen.medallion.embedded.budget import Budget
-from fleetgen.medallion.embedded.database import BATCHES, KNOWN_COMPANIES, Database
+from fleetgen.medallion.embedded.database import BATCHES, KNOWN_COMPANIES, Database, registered
 
 COUNT = "SELECT count(*) FROM known_companies"
 INSTANTS = ", ".join(f"epoch_us({name}) AS {name}" for name in ("interval_start", "interval_end"))
@@ -140,3 +141,16 @@ def test_between_passes_the_limit_is_set_anew_which_returns_what_was_freed(tmp_p
     opened.connection.execute("SET memory_limit = '100MB'")
     opened.rest()
     assert setting(opened, "memory_limit") == limit
+
+
+def test_what_fails_while_rows_are_shown_is_what_is_told(tmp_path: Path) -> None:
+    opened = Database(BUDGET, tmp_path)
+    rows = pa.table({"number": [1]})
+    with (
+        pytest.raises(duckdb.ConversionException),
+        opened.working(Stream.EVENTS, few=False),
+        registered(opened.connection, "shown_rows", rows),
+    ):
+        opened.run("SELECT 'no number'::INTEGER FROM shown_rows").fetchall()
+    with opened.working(Stream.EVENTS, few=False), registered(opened.connection, "shown_rows", rows):
+        assert opened.run("FROM shown_rows").fetchall() == [(1,)]
