@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from fleetgen.domain.records import ISSUE_TYPES, Stream
 from fleetgen.web.dashboard.panels.quality import FOUND_BY
 from support.api import client_of, raw
-from support.browser import CONNECTED, Tab, chromium, observe, tab_of, violations
+from support.browser import Tab, chromium, observe, tab_of, violations
 from support.event_stream import answers, health
 from support.patience import wait_for
 from support.sets import RunningSet
@@ -339,7 +339,7 @@ def test_it_comes_back_by_itself_after_the_control_process_was_killed(browser: B
         control = next(each["pid"] for each in health(running)["processes"] if each["name"] == "control")
         os.kill(control, signal.SIGKILL)
         tab.shows(".connection", "connection lost: reconnecting", 10)
-        tab.page.wait_for_selector(CONNECTED, timeout=20_000)
+        tab.is_live()
         tab.shows(".status", "Running", 10)
 
 

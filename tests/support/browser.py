@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from support.patience import wait_for
+from support.patience import BESIDE_OTHERS, wait_for
 from support.sets import RunningSet
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 CONNECTED = ".connection.connected"
+_MOST_SECONDS = 30
+"""How long the browser waits for an element, as it does by itself."""
 _OF_A_BREAK = (
     "ERR_INTERNET_DISCONNECTED",
     "ERR_CONNECTION_REFUSED",
@@ -49,8 +51,12 @@ class Tab:
     def open(self) -> "Tab":
         """Open the page and wait until it is live."""
         self.page.goto(self.url)
-        self.page.wait_for_selector(CONNECTED, timeout=20_000)
+        self.is_live()
         return self
+
+    def is_live(self) -> None:
+        """Fail unless the page hears from the server in time."""
+        wait_for(lambda: self.page.locator(CONNECTED).is_visible(), 20, "The page's connection")
 
     def text(self, selector: str) -> str:
         """Return what is written in an element."""
@@ -92,6 +98,7 @@ def tab_of(browser: Browser, running: RunningSet, broken: bool = False, **option
     """A live tab, which is checked in the end."""
     options = {"viewport": {"width": 1440, "height": 900}, "locale": "en-GB", "timezone_id": "Europe/Berlin"} | options
     context = browser.new_context(**options)
+    context.set_default_timeout(1000 * _MOST_SECONDS * BESIDE_OTHERS)
     try:
         tab = Tab(context, running).open()
         yield tab
