@@ -3,6 +3,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run observe test test-unit test-spark test-image test-deb soak check format lint types imports sizes dist deb completions bench bench-scale profile screenshots dashboards coverage lock clean spark-up spark-down .run .dev .spark .spark-jars .peers .image .numpy-oldest
 
+# Whatever the environment says, what is imported is compiled once and not at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := packaging/locks

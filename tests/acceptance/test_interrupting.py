@@ -11,7 +11,7 @@ import pytest
 
 from fleetgen.config.presets import preset_text
 from support.configs import SHIPPED, fleetgen, set_folder
-from support.patience import wait_for
+from support.patience import Watch, wait_for
 from support.terminal import CTRL_C, Terminal
 
 LONG_QUERY = "SELECT count(*) FROM range(3000000) a, range(3000000) b WHERE a.range % 7 = b.range % 13"
@@ -29,10 +29,10 @@ def interrupted(terminal: Terminal, shown: str, wait: float = 0.0) -> str:
     """Press Ctrl-C once something is shown; return the last line of what a command that ends at once has said."""
     terminal.wait_for(shown)
     time.sleep(wait)
-    pressed = time.monotonic()
+    watch = Watch()
     terminal.press(CTRL_C)
     assert terminal.end() == 130, terminal.shown
-    assert time.monotonic() - pressed < AT_ONCE_SECONDS
+    assert watch.within(AT_ONCE_SECONDS)
     lines = [line for line in terminal.shown.splitlines() if line.strip()]
     assert [line for line in lines if "Abort" in line or "Traceback" in line] == []
     assert sum("Interrupted" in line for line in lines) == 1

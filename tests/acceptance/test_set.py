@@ -16,7 +16,7 @@ from supervisor.options import ServerOptions
 from fleetgen.config.loading import load
 from fleetgen.supervision.client import Supervisor
 from fleetgen.supervision.programs import render
-from support.patience import wait_for
+from support.patience import Watch, wait_for
 from support.sets import FLEETGEN, RunningSet, free_ports, running_set
 
 
@@ -32,9 +32,7 @@ def first_events(running: RunningSet) -> Path | None:
 
 def test_a_driver_batch_with_events_is_there_within_five_seconds() -> None:
     with running_set() as running:
-        up = time.monotonic()
         wait_for(lambda: first_events(running), 5, "A driver batch with events")
-        assert time.monotonic() - up < 5
 
 
 def test_supervisorctl_shows_both_processes_running(running: RunningSet) -> None:
@@ -98,9 +96,9 @@ def test_supervisorctl_runs_only_for_the_owner(running: RunningSet) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything_and_leaves_no_process(how: signal.Signals) -> None:
     with running_set() as running:
-        began = time.monotonic()
+        watch = Watch()
         assert running.stop(how) == 0
-        assert time.monotonic() - began < 6
+        assert watch.within(6)
         assert running.descendants() == []
         assert "Stopping driver generator" in running.output
 
@@ -197,10 +195,8 @@ def test_sigterm_in_the_middle_of_a_large_batch_ends_within_two_seconds(moment: 
         staging = running.data / ".staging" / "events.batch"
         wait_for(staging.exists, 20, "The beginning of a batch of ten million events")
         time.sleep(moment)
-        began = time.monotonic()
         os.kill(running.pids()["driver"], signal.SIGTERM)
         wait_for(lambda: "driver" not in running.pids(), 2, "The end of the driver")
-        assert time.monotonic() - began < 2
         assert running.batch_count("events") == 0
 
 

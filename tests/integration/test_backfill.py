@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,11 +31,18 @@ Hashes = list[tuple[str, str, str]]
 """Of each batch: its stream, its id, and either the hash of a data file or the meta without the clock's keys."""
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+@contextmanager
+def a_folder() -> Iterator[Path]:
     """A folder in memory, where the system has that: syncing to a disk takes most of a small batch's time."""
-    with TemporaryDirectory(prefix="fg-", dir=MEMORY if MEMORY.is_dir() else tmp_path) as name:
+    with TemporaryDirectory(prefix="fg-", dir=MEMORY if MEMORY.is_dir() else None) as name:
         yield Path(name)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of the test's own."""
+    with a_folder() as made:
+        yield made
 
 
 def hashes(simulation: Simulation) -> Hashes:
@@ -58,9 +67,10 @@ def stopped(folder: Path, preset: str = "emulated", **changes: str) -> Simulatio
     return simulation
 
 
-def lived(folder: Path, until: int, preset: str = "emulated", **changes: str) -> Hashes:
+@cache
+def lived(until: int, preset: str = "emulated", **changes: str) -> Hashes:
     """What a set makes that is started at NOON and runs up to an instant."""
-    with simulated(folder, preset=preset, **changes) as simulation:
+    with a_folder() as folder, simulated(folder, preset=preset, **changes) as simulation:
         simulation.run_until(until)
         return hashes(simulation)
 
@@ -76,7 +86,7 @@ def backfill(simulation: Simulation, *arguments: str, status: int = 0) -> str:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize(("preset", "length"), [("emulated", 4 * MINUTE), ("small", 2 * DAY)])
 def test_backfill_has_the_bytes_of_a_live_run(folder: Path, preset: str, length: int, jobs: str) -> None:
-    expected = lived(folder / "live", NOON + length, preset)
+    expected = lived(NOON + length, preset)
     simulation = stopped(folder / "filled", preset)
     backfill(simulation, "--from", iso(NOON), "--until", iso(NOON + length), "--jobs", jobs)
     assert hashes(simulation) == expected
@@ -89,7 +99,7 @@ def test_backfill_has_the_bytes_of_a_live_run(folder: Path, preset: str, length:
 )
 def test_a_backfill_in_pieces_has_the_bytes_of_one(folder: Path, company_interval: str, driver_interval: str) -> None:
     settings = {"company_interval": f'"{company_interval}"', "driver_interval": f'"{driver_interval}"'}
-    expected = lived(folder / "live", NOON + 5 * MINUTE, **settings)
+    expected = lived(NOON + 5 * MINUTE, **settings)
     simulation = stopped(folder / "filled", **settings)
     for seconds in (20, 42, 81, 100, 185, 222, 300):
         backfill(simulation, "--from", iso(NOON), "--until", iso(NOON + seconds * SECOND))
@@ -101,7 +111,7 @@ def test_a_backfill_in_pieces_has_the_bytes_of_one(folder: Path, company_interva
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_killed_backfill_goes_on_and_has_the_same_bytes(folder: Path, jobs: str) -> None:
     until = NOON + (10 if SOAK else 2) * HOUR
-    expected = lived(folder / "live", until)
+    expected = lived(until)
     simulation = stopped(folder / "filled")
     arguments = ["--from", iso(NOON), "--until", iso(until), "--jobs", jobs]
     for moment in Address(11, Origin.EVENTS, int(jobs), Purpose.EVENT_COUNT).draws(KILLS)[0].tolist():
@@ -217,7 +227,7 @@ def test_an_edit_between_backfills_opens_a_segment_as_it_does_live(folder: Path,
 
 def test_a_set_goes_on_from_a_backfill_without_a_seam(folder: Path) -> None:
     turn, until = NOON + 3 * MINUTE, NOON + 6 * MINUTE
-    expected = lived(folder / "live", until)
+    expected = lived(until)
     backfill(stopped(folder / "filled"), "--from", iso(NOON), "--until", iso(turn))
     with simulated(folder / "filled", start=turn) as simulation:
         simulation.run_until(until)
@@ -226,7 +236,7 @@ def test_a_set_goes_on_from_a_backfill_without_a_seam(folder: Path) -> None:
         missed = [simulation.dataset.manifest().head(stream).totals.missed for stream in Stream]
         assert missed == [{}, {}]
     backfill(simulation, "--until", iso(until + MINUTE))
-    assert hashes(simulation) == lived(folder / "longer", until + MINUTE)
+    assert hashes(simulation) == lived(until + MINUTE)
 
 
 def test_a_backfill_says_one_line_in_a_pipe(folder: Path) -> None:

@@ -25,15 +25,15 @@ _USUAL_SECONDS = 0.012
 
 def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
     """Return what becomes true within so many seconds; fail otherwise."""
-    watch = _FairWatch()
-    while watch.seconds() < seconds * BESIDE_OTHERS:
+    watch = Watch()
+    while watch.within(seconds):
         if found := what():
             return found
         time.sleep(0.02)
     raise AssertionError(f"{why} did not happen within {seconds} s")
 
 
-class _FairWatch:
+class Watch:
     """Counts the seconds in which nobody had to wait for a processor, as a usual machine would have taken them."""
 
     def __init__(self) -> None:
@@ -43,6 +43,10 @@ class _FairWatch:
         elapsed = time.monotonic() - self._began
         fair = (elapsed - (_waited_seconds() - self._waited)) / _slowness()
         return max(fair, elapsed / _MOST_STRETCHED)
+
+    def within(self, seconds: float) -> bool:
+        """Whether no more time has gone by than something may take that takes so many seconds by itself."""
+        return self.seconds() < seconds * BESIDE_OTHERS
 
 
 def _waited_seconds() -> float:

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from fleetgen.errors import CannotCreate, HeldByAnother, Interrupted, NotYet
 from fleetgen.storage.files import discard_replacements, make_folder, make_private, replace_file
 from fleetgen.storage.locks import FileLock
+from support.patience import Watch
 
 _HOLDER = """
 import sys
@@ -91,10 +91,10 @@ def test_a_lock_held_for_life_is_refused_at_once_and_is_the_same_when_it_is_take
     first.hold()
     first.hold()
     assert second.is_held()
-    began = time.monotonic()
+    watch = Watch()
     with pytest.raises(HeldByAnother, match=f"held by process {os.getpid()}"):
         second.hold()
-    assert time.monotonic() - began < 1
+    assert watch.within(1)
     first.release()
     second.hold()
     second.release()

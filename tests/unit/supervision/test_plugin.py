@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from fleetgen.supervision.console import Console
 from fleetgen.supervision.plugin import harmless
 from fleetgen.supervision.programs import render
 from support.configs import SHIPPED, set_folder
+from support.patience import Watch
 
 
 class Pipe:
@@ -170,10 +170,10 @@ def test_a_death_is_told_with_the_process_and_what_comes_next(pipe: Pipe, proces
 def test_a_terminal_that_takes_no_more_loses_lines_and_holds_nobody_up(pipe: Pipe, processes: dict[str, Any]) -> None:
     console = Console(pipe.writer, colour=False)
     pipe.fill()
-    began = time.monotonic()
+    watch = Watch()
     for number in range(1000):
         console.said(said(processes["company"], line(f"lost {number}")))
-    assert time.monotonic() - began < 5
+    assert watch.within(5)
     assert "lost" not in pipe.read()
     console.said(said(processes["company"], line("seen again")))
     assert pipe.lines() == [shown("seen again")]
