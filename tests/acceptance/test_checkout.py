@@ -188,6 +188,12 @@ def test_environment_for_tests_also_runs(checkout: Path) -> None:
     assert done.stdout + done.stderr == ""
 
 
+def test_what_make_starts_is_compiled_once_whatever_the_environment_says(checkout: Path) -> None:
+    shutil.rmtree(checkout / "lib/__pycache__", ignore_errors=True)
+    run(checkout, "make", "run", PYTHONDONTWRITEBYTECODE="1")
+    assert [path.name.split(".")[0] for path in (checkout / "lib/__pycache__").iterdir()] == ["small"]
+
+
 def test_commands_find_their_checkout_where_cdpath_is_set(checkout: Path) -> None:
     assert run(checkout, "bin/fleetgen", "x", CDPATH=".").stdout == f"{checkout}/lib/small.py x\n"
 

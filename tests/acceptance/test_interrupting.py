@@ -96,7 +96,7 @@ def test_a_score_and_a_generation_end_at_once(tmp_path: Path) -> None:
     assert told.endswith("nothing was changed, and the same command scores from the beginning.")
 
     output = tmp_path / "events.jsonl"
-    with Terminal("generate", "events", "--count", "100000000", "--output", output.name, cwd=tmp_path) as terminal:
+    with Terminal("generate", "events", "--count", "20000000", "--output", output.name, cwd=tmp_path) as terminal:
         wait_for(lambda: output.exists() and output.stat().st_size, 30, "A beginning")
         told = interrupted(terminal, "")
     assert told.endswith("events.jsonl has a part of the records; the same command begins anew.")

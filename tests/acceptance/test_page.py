@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from fleetgen.domain.records import ISSUE_TYPES, Stream
 from fleetgen.web.dashboard.panels.quality import FOUND_BY
 from support.api import client_of, raw
-from support.browser import Tab, chromium, observe, tab_of, violations
+from support.browser import Tab, chromium, context_of, observe, tab_in, tab_of, violations
 from support.event_stream import answers, health
 from support.patience import wait_for
 from support.sets import RunningSet
@@ -47,13 +47,19 @@ def running() -> Iterator[RunningSet]:
         yield each
 
 
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with context_of(browser) as each:
+        yield each
+
+
 @pytest.fixture
-def tab(browser: Browser, running: RunningSet) -> Iterator[Tab]:
+def tab(context: BrowserContext, running: RunningSet) -> Iterator[Tab]:
     """A tab of a set that is well."""
     with client_of(running) as client:
         client.post("/api/resume")
     wait_for(lambda: health(running)["status"] == "running", 20, "A set that is well")
-    with tab_of(browser, running) as each:
+    with tab_in(context, running) as each:
         yield each
 
 

@@ -94,17 +94,33 @@ class Tab:
 
 
 @contextmanager
-def tab_of(browser: Browser, running: RunningSet, broken: bool = False, **options: Any) -> Iterator[Tab]:
-    """A live tab, which is checked in the end."""
+def context_of(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """What tabs share: what was loaded and is remembered."""
     options = {"viewport": {"width": 1440, "height": 900}, "locale": "en-GB", "timezone_id": "Europe/Berlin"} | options
     context = browser.new_context(**options)
     context.set_default_timeout(1000 * _MOST_SECONDS * BESIDE_OTHERS)
     try:
-        tab = Tab(context, running).open()
-        yield tab
-        tab.check(broken)
+        yield context
     finally:
         context.close()
+
+
+@contextmanager
+def tab_in(context: BrowserContext, running: RunningSet, broken: bool = False) -> Iterator[Tab]:
+    """A live tab, which is checked in the end."""
+    tab = Tab(context, running)
+    try:
+        yield tab.open()
+        tab.check(broken)
+    finally:
+        tab.page.close()
+
+
+@contextmanager
+def tab_of(browser: Browser, running: RunningSet, broken: bool = False, **options: Any) -> Iterator[Tab]:
+    """A live tab that shares nothing with others."""
+    with context_of(browser, **options) as context, tab_in(context, running, broken) as tab:
+        yield tab
 
 
 def observe(tab: Tab, selector: str) -> Callable[[], list[tuple[float, str]]]:

@@ -38,7 +38,8 @@ def interruptible(done: Callable[[], str], stop: Callable[[], object] = _nothing
         try:
             yield
         except Exception:
-            if watch.asked:  # what was stopped has failed by that
+            watch.end()  # it has heard of everything by then: a library may have heard sooner, and failed by that
+            if watch.asked:
                 raise KeyboardInterrupt from None
             raise
     except KeyboardInterrupt:
@@ -68,7 +69,7 @@ class _Watch:
     """A thread that hears of Ctrl-C while the main thread does not."""
 
     def __init__(self, done: Callable[[], str], stop: Callable[[], object]) -> None:
-        self.asked = False
+        self.asked = self._has_ended = False
         self._done, self._stop = done, stop
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
@@ -77,7 +78,10 @@ class _Watch:
         self._thread.start()
 
     def end(self) -> None:
-        """Hear of nothing any more."""
+        """Hear of nothing any more; it may be called again."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         signal.set_wakeup_fd(self._before)
         os.close(self._writer)
         self._thread.join()
