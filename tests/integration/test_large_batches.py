@@ -51,7 +51,7 @@ def carrier(layout: Layout, at_once: int, beat: Callable[[], None] = lambda: Non
 def test_pieces_end_in_the_tables_of_the_whole(bronze: Layout, tmp_path: Path) -> None:
     whole, pieces = (copied(bronze, tmp_path / name) for name in ("whole", "pieces"))
     follow(whole, carrier(whole, 100_000), most=1000)
-    follow(pieces, carrier(pieces, 10), most=1000)
+    follow(pieces, carrier(pieces, 25), most=1000)
     assert contents(pieces) == contents(whole)
     assert len(contents(whole)["quarantine"]) > 100
 
@@ -68,11 +68,11 @@ def test_nothing_is_left_beside_the_tables(bronze: Layout, tmp_path: Path) -> No
 def test_tables_that_lag_behind_silver_get_what_they_lack(bronze: Layout, tmp_path: Path) -> None:
     # given silver tables that have batches which a gold table lacks, as a kill leaves them
     layout = copied(bronze, tmp_path / "data")
-    follow(layout, carrier(layout, 10), most=1000)
+    follow(layout, carrier(layout, 25), most=1000)
     kept = contents(layout)
     shutil.rmtree(layout.data / "processed" / "batches")
     # when they are judged again in pieces, which no table of silver takes
-    follow(layout, carrier(layout, 10), most=1000)
+    follow(layout, carrier(layout, 25), most=1000)
     # then nothing is lost, and nothing is there twice
     assert contents(layout) == kept
 
