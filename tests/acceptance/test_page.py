@@ -21,7 +21,7 @@ from fleetgen.web.dashboard.panels.quality import FOUND_BY
 from support.api import client_of, raw
 from support.browser import Tab, chromium, context_of, observe, tab_in, tab_of, violations
 from support.event_stream import answers, health
-from support.patience import wait_for
+from support.patience import Watch, slowness, wait_for
 from support.sets import RunningSet
 
 SETTINGS = {
@@ -76,9 +76,9 @@ def paused(running: RunningSet) -> dict[str, Any]:
 
 @pytest.mark.quiet
 def test_the_first_view_comes_soon_and_says_how_the_set_is(browser: Browser, running: RunningSet) -> None:
-    began = time.monotonic()
+    watch = Watch()
     with tab_of(browser, running) as tab:
-        took = time.monotonic() - began
+        took = watch.seconds()
         told = health(running)
         assert took < 3, took
         assert tab.text(".status") == "Running"
@@ -124,8 +124,8 @@ def test_a_batch_is_seen_soon_after_it_was_published(tab: Tab, running: RunningS
         meta = running.data / "raw" / "events" / batch_id / "batch_meta.json"
         late.append(at / 1000 - meta.stat().st_mtime)
     late.sort()
-    assert late[-1] <= 1, late
-    assert late[int(0.95 * len(late))] <= 0.3, late
+    assert late[-1] <= 1 * slowness(), late
+    assert late[int(0.95 * len(late))] <= 0.3 * slowness(), late
 
 
 def test_the_next_batch_counts_down_and_ages_grow(tab: Tab) -> None:
@@ -243,7 +243,7 @@ def test_ten_thousand_lines_stay_smooth(tab: Tab, running: RunningSet) -> None:
             return worst;
         }"""
     )
-    assert worst < 1000, worst
+    assert worst < 1000 * slowness(), worst
 
 
 # --- steering

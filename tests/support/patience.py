@@ -20,7 +20,7 @@ BESIDE_OTHERS = 3 if os.environ.get("PYTEST_XDIST_WORKER") else 1
 _MOST_STRETCHED = 10
 _PRESSURE = Path("/proc/pressure/cpu")
 _USUAL_SECONDS = 0.012
-"""What the work of `_slowness` takes on a machine of these years."""
+"""What the work of `slowness` takes on a machine of these years."""
 
 
 def wait_for(what: Callable[[], T | None], seconds: float, why: str) -> T:
@@ -41,7 +41,7 @@ class Watch:
 
     def seconds(self) -> float:
         elapsed = time.monotonic() - self._began
-        fair = (elapsed - (_waited_seconds() - self._waited)) / _slowness()
+        fair = (elapsed - (_waited_seconds() - self._waited)) / slowness()
         return max(fair, elapsed / _MOST_STRETCHED)
 
     def within(self, seconds: float) -> bool:
@@ -58,7 +58,7 @@ def _waited_seconds() -> float:
 
 
 @cache
-def _slowness() -> float:
+def slowness() -> float:
     """Return how much slower than usual this machine is; at least 1."""
     taken = []
     for _ in range(5):
